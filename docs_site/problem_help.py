@@ -42,6 +42,34 @@ PROBLEMS: Final = {
         "No record has this ID, or it was deleted.",
         "Check the ID. IDs of another deployment do not exist here.",
     ),
+    "merged": Help(
+        "The record is merged into the record in `merged_into`. It cannot be changed, and takes part in no other merge.",
+        "Use the record in `merged_into`, or undo the merge in `merge_id`.",
+    ),
+    "merge-not-found": Help(
+        "No merge has this ID, or its people were erased.",
+        "Read the merges of a record: `/v1/people/{id}/merges`.",
+    ),
+    "invalid-merge": Help(
+        "A parameter of the merge or of the undo is unknown or invalid.",
+        "Correct the parameters that `errors` lists.",
+    ),
+    "cycle": Help(
+        "The merge names a record twice.",
+        "Name each record once.",
+    ),
+    "merge-too-large": Help(
+        "The merge has more than 20 records, or its chain would be longer than 16 merges.",
+        "Merge fewer records at a time, or merge the innermost records into one survivor.",
+    ),
+    "undo-first": Help(
+        "The surviving record is itself merged into another one.",
+        "Undo the merge in `merge_id` first.",
+    ),
+    "changed-since": Help(
+        "A client changed fields that the merge took over. The change may belong to either person.",
+        "Send `keep` with `survivor`, `merged` or `both` for each of the `fields`.",
+    ),
     "version-not-found": Help(
         "The record has no such version, or the version has expired (`PEOPLEINFO_HISTORY`).",
         "Read the history of the record for its stored versions.",

@@ -15,6 +15,7 @@ from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.people.person import PersonData
 from peopleinfo.people.person_filter import PersonFilter, Search
 from peopleinfo.settings.urls import DynamoDBUrl
+from peopleinfo.stores.cached.merges import CachedMerges
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.cached.trash import CachedTrash
 from peopleinfo.stores.dynamodb import schema
@@ -146,6 +147,7 @@ class ReadThroughCache:
         self.api_keys = opened.api_keys
         self.ended_sessions = opened.ended_sessions
         self.trash = CachedTrash(opened.trash, cached)
+        self.merges = CachedMerges(opened.merges, cached)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cached, name)

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.errors import InvalidSettings, PeopleInfoError
+from peopleinfo.matching.merge_service import MergeService
 from peopleinfo.people.history_service import HistoryService
 from peopleinfo.people.people_list import PeopleList
 from peopleinfo.people.person import utc_now
@@ -88,6 +89,18 @@ def people_service(store: ServiceStore, settings: Settings) -> PeopleService:
         index=store.search,
         trash=trash_of(store, settings),
     )
+
+
+@asynccontextmanager
+async def open_merges(settings: Settings) -> AsyncIterator[MergeService]:
+    """Open the merges of the configured store for the duration of the context. Raises StoreMissing, StoreConfigurationError."""
+    async with open_service_store(settings) as store:
+        yield merge_service(store)
+
+
+def merge_service(store: ServiceStore) -> MergeService:
+    """Return the service on the merges of an open store."""
+    return MergeService(store.merges, secret=store.secret, now=utc_now)
 
 
 def trash_of(store: ServiceStore, settings: Settings) -> Trash:
@@ -285,6 +298,7 @@ class Application:
             matches=matches,
             new_records=NewRecords(matches, store.people, refused=settings.duplicates_refuse, now=utc_now),
             imports=import_target(store, settings, matches),
+            merges=merge_service(store),
             import_history=import_history(store, settings),
             store=store.people,
             cache=store.cache,

@@ -6,10 +6,12 @@
     ├── InvalidSearch                   invalid search parameters; lists every error
     ├── InvalidBatch                    a batch, or one of its items, has an invalid form; lists every error
     ├── PersonNotFound
+    │   └── PersonMerged                the record is merged into another one
     ├── VersionNotFound                 the version does not exist or has expired
     ├── ChangesExpired                  changes after a position of the feed have expired
     ├── VersionConflict                 the record has changed since the caller read it
-    ├── PersonMerged                    the record is merged into another one
+    ├── MergeNotFound
+    ├── InvalidMerge                    invalid parameters of a merge or undo; lists every error
     ├── MergeCycle                      a merge of a record with itself
     ├── MergeTooLarge                   too many records, or too long a chain of merges
     ├── UndoFirst                       another merge must be undone before this one
@@ -141,13 +143,24 @@ class IdentifierConflict(PeopleInfoError):
         super().__init__(f"another person has the same {field}: {remedy}")
 
 
-class PersonMerged(PeopleInfoError):
+class PersonMerged(PersonNotFound):
     """The record is merged into another one, and can neither change nor take part in a merge."""
 
     def __init__(self, merged_into: str, merge_id: str) -> None:
         self.merged_into = merged_into
         self.merge_id = merge_id
-        super().__init__("the record is merged into another record: use `merged_into`, or undo the merge")
+        PeopleInfoError.__init__(self, "the record is merged into another record: use `merged_into`, or undo the merge")
+
+
+class MergeNotFound(PeopleInfoError):
+    """The merge does not exist, or its people have been erased."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no merge with this id, or its people have been erased")
+
+
+class InvalidMerge(_InvalidInput):
+    """Invalid parameters of a merge or an undo."""
 
 
 class MergeCycle(PeopleInfoError):
@@ -161,9 +174,7 @@ class MergeTooLarge(PeopleInfoError):
     """The merge has too many records, or its chain would be too long."""
 
     def __init__(self, records: int, depth: int) -> None:
-        super().__init__(
-            f"a merge has at most {records} records and a chain of at most {depth} merges: split the merge"
-        )
+        super().__init__(f"a merge has at most {records} records and a chain of {depth} merges: split the merge")
 
 
 class UndoFirst(PeopleInfoError):
@@ -200,9 +211,7 @@ class ImportAlreadyRunning(PeopleInfoError):
     """The same import runs in another process, or another process has resumed it."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the same import is running in another process, no row was stored twice: wait for it to finish"
-        )
+        super().__init__("the same import runs in another process, no row was stored twice: wait for its end")
 
 
 class ImportNotFound(PeopleInfoError):
@@ -216,9 +225,7 @@ class ImportUndone(PeopleInfoError):
     """The import was undone, completely or in part, and cannot store more people."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "this import was undone and cannot continue: complete the undo, then import the file again under a new key"
-        )
+        super().__init__("this import was undone: complete the undo, then import the file again under a new key")
 
 
 class LeaseLost(PeopleInfoError):
@@ -282,9 +289,7 @@ class PossibleDuplicate(PeopleInfoError):
 
     def __init__(self, candidates: list[dict[str, Any]]) -> None:
         self.candidates = candidates
-        super().__init__(
-            "the person may be stored already: compare the candidates, or create it with duplicates=report"
-        )
+        super().__init__("the person may already be stored: compare the candidates, or send duplicates=report")
 
 
 class Unavailable(PeopleInfoError):

@@ -11,6 +11,7 @@ import pytest
 from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessionStore
 from peopleinfo.matching.candidates import MatchIndex
+from peopleinfo.matching.merge_store import MergeStore
 from peopleinfo.people.import_log import ImportLog
 from peopleinfo.people.people_list import ListIndex
 from peopleinfo.people.search_index import SearchIndex
@@ -33,6 +34,7 @@ INTERFACES = {
         ("Store.", [OpenedStore, ServiceCache]),
         ("Format.", [RecordFormat]),
         ("SearchIndex.", [SearchIndex, ListIndex]),
+        ("Merges.", [MergeStore]),
         ("MatchIndex.", [MatchIndex]),
         ("ImportLog.", [ImportLog]),
         ("Trash.", [TrashStore]),

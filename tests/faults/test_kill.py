@@ -57,7 +57,7 @@ async def feed_problems(store: SqliteStore, everyone: list[bytes]) -> list[str]:
     position, more = START_OF_FEED, True
     while more:
         changes, position, more = await store.read_changes(since=position, limit=5_000)
-        for person_id, version, operation, _ in changes:
+        for person_id, version, operation, *_ in changes:
             previous = versions.pop(person_id, 0)
             if version != previous + 1:
                 return [f"the feed has version {version} of {person_id} after {previous}"]

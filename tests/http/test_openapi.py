@@ -133,6 +133,7 @@ def routes() -> dict[str, set[str]]:
         history=store,
         matches=store,
         new_records=store,
+        merges=store,
         trash=store,
         imports=ImportTarget(store, bytes(32), utc_now),
         import_history=store,

@@ -14,7 +14,7 @@ from tests.http.serving import serving
 from tests.limits import HANG_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 STORE_KINDS = ["sqlite"]  # errors have the same form on every store
@@ -124,8 +124,8 @@ def send(client: httpx.Client, failure: Failure) -> httpx.Response:
     return client.request(failure.method, failure.path, json=body, headers=failure.headers)
 
 
-def assert_problem(response: httpx.Response, status: int, slug: str) -> None:
-    """Assert that a response is a problem document of this type, without further fields."""
+def assert_problem(response: httpx.Response, status: int, slug: str, *, members: Iterable[str] = ()) -> None:
+    """Assert that a response is a problem document of this type, with no further fields than `members`."""
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json"), (
         response.text
     )
@@ -136,7 +136,9 @@ def assert_problem(response: httpx.Response, status: int, slug: str) -> None:
     assert problem["detail"]
     assert problem["request_id"] == response.headers["X-Request-Id"]
     legacy_fields = {"error"} if response.url.path == "/data" else set()
-    assert set(problem) - {"errors"} == {"type", "title", "status", "detail", "request_id"} | legacy_fields
+    assert set(problem) - {"errors"} == {"type", "title", "status", "detail", "request_id"} | legacy_fields | set(
+        members
+    )
     assert problem.get("error", problem["detail"]) == problem["detail"]
     for reason in problem.get("errors", []):
         assert set(reason) == {"pointer", "reason"}

@@ -339,7 +339,7 @@ async def test_file_of_an_earlier_release_gets_an_empty_history(path: Path, cloc
         schema.migrate(db, path, schema.MIGRATIONS[:5])
     created = b'{"person_id":"%b","person_surname":"Early","version":3,"created_at":"%b","updated_at":"%b"}'
     async with open_sqlite(path, now=clock.now) as sqlite:
-        person_id = sqlite._id_of(1)
+        person_id = sqlite._seqs.id_of(1)
     at = b"2026-11-24T09:00:00.000Z"
     with connect(path) as db:
         row = ("early", 1, FOLD_VERSION, 3, created % (person_id.encode(), at, at))

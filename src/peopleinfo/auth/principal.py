@@ -15,6 +15,7 @@ class Scope(StrEnum):
 
     READ = "people:read"
     WRITE = "people:write"
+    MERGE = "people:merge"  # merges, their undo and decisions about duplicates
     ADMIN = "people:admin"  # all permissions
     METRICS = "metrics:read"  # metrics only, no personal data
 

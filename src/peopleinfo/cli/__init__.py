@@ -23,6 +23,7 @@ from peopleinfo.cli import (
     import_history,
     imports,
     keys,
+    merges,
     people,
     person,
     retention,
@@ -72,10 +73,12 @@ app.command()(duplicates.match)
 app.command()(history.history)
 app.command("restore-version")(history.restore_version)
 app.command()(changes.changes)
+app.command()(merges.merge)
 app.command()(doctor.doctor)
 app.add_typer(duplicates.app)
 app.add_typer(import_history.app)
 app.add_typer(person.app)
+app.add_typer(merges.app)
 app.add_typer(trash.app)
 app.add_typer(retention.app)
 app.add_typer(keys.app)

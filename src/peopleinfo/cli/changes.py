@@ -51,6 +51,6 @@ async def _print_changes(settings: Settings, since: str | None, *, follow: bool)
 
 
 def _print_page(page: ChangePage, token: str) -> None:
-    lines = [strict_json.encode(change._asdict()) for change in page.changes]
+    lines = [strict_json.encode(change.to_dict()) for change in page.changes]
     sys.stdout.buffer.write(b"\n".join([*lines, strict_json.encode({"next": token})]) + b"\n")
     sys.stdout.flush()

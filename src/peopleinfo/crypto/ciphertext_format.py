@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 RECORD: Final = b"r"  # kind: the JSON of a person
 RESPONSE: Final = b"a"  # kind: the response stored under an idempotency key
+MERGE_LOG: Final = b"m"  # kind: the events of a record into which others are merged
 _FORMAT: Final = b"\x01"  # first byte of a ciphertext; no JSON text starts with it
 
 context: Final[Callable[[bytes, bytes, int], bytes]] = partial(Struct(">1s1s16sQ").pack, _FORMAT)

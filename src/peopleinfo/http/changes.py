@@ -56,7 +56,7 @@ class ChangesResource:
         people = await self._people(page, req) if request.includes_person else {}
         if trail := audit_of(req):
             trail.set_ids(tuple(change.person_id for change in page.changes))
-        changes = [change._asdict() | people.get(change.person_id, {}) for change in page.changes]
+        changes = [change.to_dict() | people.get(change.person_id, {}) for change in page.changes]
         body = {"changes": changes, "next": self._tokens.encode(page.next), "more": page.more}
         resp.data = strict_json.encode(body)
         set_private(resp)

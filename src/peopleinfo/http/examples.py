@@ -5,12 +5,23 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from peopleinfo.http import batch_schemas, duplicates_schemas, history_schemas, import_schemas, list_operations, schemas
+from peopleinfo.http import (
+    batch_schemas,
+    duplicates_schemas,
+    history_schemas,
+    import_schemas,
+    list_operations,
+    merge_schemas,
+    schemas,
+)
 from peopleinfo.http.bodies import MERGE_PATCH
+from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.problems import PROBLEM_TYPES
 
 PERSON_ID: Final = "e953cc6a7f986f7bb8466799a8eb167a"
 IMPORT_ID: Final = "0000019ab543a1c86f0d2b7e1c9a4f35"
+MERGE_ID: Final = "5b0d1c3f8e7a49c2b6d4e0f1a2938475"
+_MERGED_ID: Final = "0c1d9be7c94d7b1a2f3e4d5c6b7a8990"
 _TIME: Final = "2026-11-24T09:00:00.000Z"
 _NEW_PERSON: Final = {"person_name": "Anna", "person_surname": "Müller", "person_birthdate": "1990-02-11", "score": 1.5}
 _PERSON: Final = {"person_id": PERSON_ID, **_NEW_PERSON, "version": 1, "created_at": _TIME, "updated_at": _TIME}
@@ -94,6 +105,39 @@ _DELETED: Final = {
     "deleted_by": "clerk", "erased_after": "2026-12-24T09:00:00.000Z",
 }  # fmt: skip
 
+_MERGE: Final = {
+    "merge_id": MERGE_ID,
+    "survivor": {"person_id": PERSON_ID, "version": 2},
+    "merged": [{"person_id": _MERGED_ID, "version": 4}],
+    "at": _TIME,
+    "by": "clerk",
+    "undone_at": None,
+    "undone_by": None,
+}
+_MERGE_BODY: Final = {
+    "survivor": {"person_id": PERSON_ID, "version": 1},
+    "merged": [{"person_id": _MERGED_ID, "version": 3}],
+    "take": {"person_birthdate": PERSON_ID},
+}
+_MERGED: Final = {
+    "merge_id": MERGE_ID,
+    "survivor": {**_PERSON, "version": 2, "replaces": [_MERGED_ID]},
+    "merged": [{"person_id": _MERGED_ID, "version": 4, "merged_into": PERSON_ID}],
+    "differences": [
+        {
+            "field": "person_birthdate",
+            "values": {PERSON_ID: "1990-02-11", _MERGED_ID: "1990-11-02"},
+            "taken": PERSON_ID,
+        }
+    ],
+}
+_UNDONE: Final = {
+    "merge_id": MERGE_ID,
+    "survivor": {**_PERSON, "version": 3},
+    "merged": [{**_PERSON, "person_id": _MERGED_ID, "person_birthdate": "1990-11-02", "version": 5}],
+    "edited": [],
+}
+
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
     (list[schemas.NewPerson], [_NEW_PERSON]),
@@ -112,6 +156,12 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (history_schemas.ChangePage, {"changes": [_CHANGE], "next": "6VtSmAhBmm27JOjFkEPq_8Yh", "more": False}),
     (duplicates_schemas.MatchBody, {"person": _NEW_PERSON, "count": 5}),
     (duplicates_schemas.MatchResult, _MATCH),
+    (merge_schemas.MergeBody, _MERGE_BODY),
+    (merge_schemas.MergeOutcome, _MERGED),
+    (merge_schemas.MergeSummary, _MERGE),
+    (merge_schemas.MergePage, {"merges": [_MERGE]}),
+    (merge_schemas.UndoBody, {"keep": {"person_address": "survivor"}}),
+    (merge_schemas.UndoOutcome, _UNDONE),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
     (schemas.ImportPreview, _PREVIEW),
     (import_schemas.ImportPage, {"imports": [_IMPORT], "next_cursor": None}),
@@ -153,6 +203,15 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.Status, {"statusCode": 200, "status": "ok", "version": "0.1.0", "store": "ok"}),
 )
 BY_MEDIA_TYPE: Final[dict[str, Any]] = {
+    PROBLEM: {
+        "type": "urn:peopleinfo:problem:merged",
+        "title": "Merged",
+        "status": 307,
+        "detail": "the record is merged into another one: use `merged_into`, or undo the merge",
+        "merged_into": PERSON_ID,
+        "merge_id": MERGE_ID,
+        "request_id": "0f1e2d3c4b5a-4",
+    },
     MERGE_PATCH: {"person_address": "12 Lindenweg, Leipzig"},
     "text/csv": "person_name,person_surname,person_birthdate\r\nAnna,Müller,1990-02-11\r\n",
     "text/vcard": "BEGIN:VCARD\r\nVERSION:4.0\r\nN:Müller;Anna;;;\r\nFN:Anna Müller\r\nBDAY:19900211\r\nEND:VCARD\r\n",

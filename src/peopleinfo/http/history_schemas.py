@@ -16,7 +16,8 @@ class VersionSummary(Struct):
     at: Time
     by: Annotated[str | None, Meta(description="The principal; null if it is unknown.")]
     operation: Annotated[
-        Literal["created", "updated", "restored", "deleted"], Meta(description="How the version was created.")
+        Literal["created", "updated", "restored", "merged", "unmerged", "deleted"],
+        Meta(description="How the version was created."),
     ]
     fields: Annotated[
         list[str] | None, Meta(description="The changed fields; null if the previous version is not stored.")
@@ -65,8 +66,9 @@ class Change(Struct):
 
     person_id: Id
     version: Version
-    operation: Literal["created", "updated", "restored", "deleted"]
+    operation: Literal["created", "updated", "restored", "merged", "unmerged", "deleted"]
     at: Time
+    merged_into: Annotated[Id | UnsetType, Meta(description="The survivor of a merged record.")] = UNSET
     person: Annotated[
         Person | UnsetType,
         Meta(description="With include=person: the current record; absent if the person is deleted."),

@@ -15,6 +15,7 @@ from peopleinfo.http.duplicates_schemas import TYPES as DUPLICATES_TYPES
 from peopleinfo.http.history_schemas import HISTORY_TYPES
 from peopleinfo.http.import_schemas import IMPORT_TYPES
 from peopleinfo.http.list_operations import LIST_TYPES
+from peopleinfo.http.merge_schemas import MERGE_TYPES
 from peopleinfo.http.operations import OPERATIONS, PROBLEMS
 from peopleinfo.http.schemas import TYPES
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {
     "ETag": "The version as an entity tag.",
-    "Location": "The URL of the person.",
+    "Location": "The URL of the person or of the merge.",
     "Cache-Status": "Whether the cache had the record (RFC 9211); absent without a cache.",
     "Changes-Token": "The token of the feed at the start of the export, for `since` of /v1/changes.",
     "Link": 'A related resource (RFC 8288): the next page (rel="next"), or the duplicates of the person (rel="related").',
@@ -34,6 +35,7 @@ _PATH_PARAMETERS: Final = {
     "person_id": ("The id of the person.", "string", examples.PERSON_ID),
     "import_id": ("The id of the import.", "string", examples.IMPORT_ID),
     "version": ("The number of the version.", "integer", 1),
+    "merge_id": ("The id of the merge.", "string", examples.MERGE_ID),
 }
 _TAGS: Final = {"/v1/": "people", "/data": "legacy", "/": "operations"}
 _TAG_DESCRIPTIONS: Final = {
@@ -68,7 +70,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
-    types = (*TYPES, *HISTORY_TYPES, *BATCH_TYPES, *DUPLICATES_TYPES, *IMPORT_TYPES, *LIST_TYPES)
+    types = (*TYPES, *HISTORY_TYPES, *BATCH_TYPES, *DUPLICATES_TYPES, *IMPORT_TYPES, *LIST_TYPES, *MERGE_TYPES)
     _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
     return {
         "openapi": "3.1.0",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -15,6 +15,7 @@ from peopleinfo.http.history_operations import HISTORY_OPERATIONS
 from peopleinfo.http.import_history_operations import IMPORT_HISTORY_OPERATIONS
 from peopleinfo.http.import_operations import IMPORT_OPERATIONS
 from peopleinfo.http.list_operations import LIST_OPERATIONS
+from peopleinfo.http.merge_operations import MERGE_OPERATIONS
 from peopleinfo.http.operation_types import (
     CSV,
     FHIR,
@@ -124,8 +125,17 @@ OPERATIONS: Final = (
         "Returns the person with the version in the ETag. "
         "With If-None-Match, an unchanged person is not sent again. "
         "Cache-Control: no-cache bypasses the cache.",
-        {200: _READ, 304: Response("The client has the current version.", headers=("ETag",))},
-        (Parameter("header", "If-None-Match", str, "ETags of the versions that the client has."),),
+        {
+            200: _READ,
+            304: Response("The client has the current version.", headers=("ETag",)),
+            307: Response("The record is merged into the one in Location.", {PROBLEM: Problem}, ("Location",)),
+        },
+        (
+            Parameter("header", "If-None-Match", str, "ETags of the versions that the client has."),
+            Parameter(
+                "query", "as", Literal["merged"], "Returns a merged record as it was before its merge, instead of 307."
+            ),
+        ),
         errors=(404,),
     ),
     Operation(
@@ -170,6 +180,7 @@ OPERATIONS: Final = (
     *LIST_OPERATIONS,
     *HISTORY_OPERATIONS,
     *DUPLICATES_OPERATIONS,
+    *MERGE_OPERATIONS,
     *IMPORT_OPERATIONS,
     *IMPORT_HISTORY_OPERATIONS,
     Operation(

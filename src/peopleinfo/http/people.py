@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import falcon
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.errors import FieldError, InvalidSearch, PersonNotFound
+from peopleinfo.errors import FieldError, InvalidSearch, PersonMerged, PersonNotFound
 from peopleinfo.http import etags
 from peopleinfo.http.bodies import MERGE_PATCH, read_json
 from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
+from peopleinfo.http.problems import ProblemType, respond
 from peopleinfo.http.search_params import parse_query, parse_search
 from peopleinfo.http.text_search import PARAMETER, parse_text_search
 from peopleinfo.http.trash_operations import ERASE_PERSON
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.checked_creation import CheckedCreation
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.http.search_params import SearchRequest
+    from peopleinfo.matching.merge_service import MergeService
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.person import StoredPerson
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from peopleinfo.privacy.audit import AuditLog
 
 _KEY_LENGTH: Final = 255
+_MERGED: Final = ProblemType(307, "merged", "Merged")
 
 
 class PeopleResource:
@@ -118,13 +121,21 @@ class PeopleResource:
 class PersonResource(EvaluatesConditions):
     """/v1/people/{person_id}: one person."""
 
-    def __init__(self, people: PeopleService, *, body_timeout: float) -> None:
+    def __init__(self, people: PeopleService, merges: MergeService, *, body_timeout: float) -> None:
         self._people = people
+        self._merges = merges
         self._body_timeout = body_timeout
 
     async def on_get(self, req: Request, resp: Response, person_id: str) -> None:
-        """Return the person, or 304 if the client has the current version."""
-        record, status = await self._people.get_cached(person_id, fresh=is_fresh(req))
+        """Return the person, or 304 if the client has the current version, or 307 if the record is merged into another one."""
+        if req.query_string and "as" in req.params:
+            await self._get_before_merge(req, resp, person_id)
+            return
+        try:
+            record, status = await self._people.get_cached(person_id, fresh=is_fresh(req))
+        except PersonMerged as merged:
+            await self._redirect(req, resp, merged)
+            return
         if status is not None:
             set_cache_status(req, resp, status)
         if record is None:
@@ -133,6 +144,26 @@ class PersonResource(EvaluatesConditions):
         if etags.are_given(req):
             etags.answer_read(req, resp, etags.of_record(record, hidden))
         set_person(resp, record, hidden)
+
+    async def _get_before_merge(self, req: Request, resp: Response, person_id: str) -> None:
+        if req.params["as"] != "merged":
+            raise InvalidSearch([FieldError("as", "must be merged")])
+        set_person(resp, await self._merges.before_merge(person_id), req.context.principal.hidden_fields)
+
+    async def _redirect(self, req: Request, resp: Response, merged: PersonMerged) -> None:
+        """Redirect to the outermost survivor. No cache may store the response, because the merge can be undone."""
+        survivor = merged.merged_into
+        while True:
+            try:
+                await self._people.get_cached(survivor)
+            except PersonMerged as outer:
+                survivor = outer.merged_into
+            else:
+                break
+        members = {"merged_into": survivor, "merge_id": merged.merge_id}
+        respond(req, resp, _MERGED, str(merged), members=members)
+        resp.set_header("Location", f"/v1/people/{survivor}")
+        resp.set_header("Cache-Control", "no-store")
 
     async def on_put(self, req: Request, resp: Response, person_id: str) -> None:
         """Replace all fields of the person."""

@@ -46,6 +46,13 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     InvalidCursor: ProblemType(422, "invalid-cursor", "Invalid cursor"),
     InvalidInput: ProblemType(422, "invalid-input", "Invalid input"),
     errors.PersonNotFound: ProblemType(404, "person-not-found", "Person not found"),
+    errors.PersonMerged: ProblemType(409, "merged", "Merged"),
+    errors.MergeNotFound: ProblemType(404, "merge-not-found", "Merge not found"),
+    errors.InvalidMerge: ProblemType(422, "invalid-merge", "Invalid merge"),
+    errors.MergeCycle: ProblemType(409, "cycle", "Cycle"),
+    errors.MergeTooLarge: ProblemType(422, "merge-too-large", "Merge too large"),
+    errors.UndoFirst: ProblemType(409, "undo-first", "Undo another merge first"),
+    errors.ChangedSinceMerge: ProblemType(409, "changed-since", "Changed since the merge"),
     errors.VersionNotFound: ProblemType(404, "version-not-found", "Version not found"),
     errors.InvalidToken: ProblemType(400, "invalid-token", "Invalid token"),
     errors.ChangesExpired: ProblemType(410, "token-expired", "Token expired"),
@@ -147,14 +154,18 @@ async def _handle_domain_error(
     reasons = getattr(error, "errors", ())
     count = f"{len(reasons)} validation error{'s' if len(reasons) > 1 else ''}"
     detail = f"{count}; see `errors`" if reasons else _detail(error)
-    members = _members(req, error)
-    respond(req, resp, kind, detail, reasons, members)
+    respond(req, resp, kind, detail, reasons, _members(req, error))
 
 
-def _members(req: falcon.asgi.Request, error: errors.PeopleInfoError) -> dict[str, Any] | None:
+def _members(req: falcon.asgi.Request, error: errors.PeopleInfoError) -> dict[str, Any]:
+    """Return the additional members of the problem document."""
     if isinstance(error, errors.PossibleDuplicate):
         return {"candidates": error.candidates}
-    return _conflicting(req, error) if isinstance(error, errors.IdentifierConflict) else None
+    if isinstance(error, errors.IdentifierConflict):
+        return _conflicting(req, error)
+    if isinstance(error, errors.ChangedSinceMerge):
+        return {"fields": error.fields}
+    return {name: value for name in ("merged_into", "merge_id") if (value := getattr(error, name, None)) is not None}
 
 
 def _conflicting(req: falcon.asgi.Request, error: errors.IdentifierConflict) -> dict[str, str]:

@@ -17,6 +17,7 @@ from peopleinfo.http.import_history import ImportEntryResource, ImportsResource,
 from peopleinfo.http.import_preview import ImportPreviewResource
 from peopleinfo.http.imports import ImportResource, reader_threads
 from peopleinfo.http.legacy import DataResource
+from peopleinfo.http.merges import MergeResource, MergesResource, PersonMergesResource, UndoResource
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.http.people_list import CountResource, LettersResource
 from peopleinfo.http.trash import TrashedPersonResource, TrashResource
@@ -47,7 +48,12 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     app.add_route("/v1/imports/{import_id}", ImportEntryResource(services.import_history))
     app.add_route("/v1/imports/{import_id}/undo", ImportUndoResource(services.import_history))
     app.add_route("/v1/people/export", ExportResource(people, services.history, tokens, body_timeout=body_timeout))
-    app.add_route("/v1/people/{person_id}", PersonResource(people, body_timeout=body_timeout))
+    merges = services.merges
+    app.add_route("/v1/people/{person_id}", PersonResource(people, merges, body_timeout=body_timeout))
+    app.add_route("/v1/people/{person_id}/merges", PersonMergesResource(merges))
+    app.add_route("/v1/merges", MergesResource(merges, body_timeout=body_timeout))
+    app.add_route("/v1/merges/{merge_id}", MergeResource(merges))
+    app.add_route("/v1/merges/{merge_id}/undo", UndoResource(merges, body_timeout=body_timeout))
     app.add_route("/v1/people/{person_id}/export", PersonExportResource(services.history, services.audit))
     app.add_route("/v1/people/{person_id}/history", HistoryResource(services.history, cursors))
     app.add_route("/v1/people/{person_id}/history/{version}", VersionResource(services.history))

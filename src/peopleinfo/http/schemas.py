@@ -172,6 +172,9 @@ class Problem(Struct):
     candidates: Annotated[
         list[dict[str, Any]] | UnsetType, Meta(description="On possible-duplicate: the candidates, as of matchPerson.")
     ] = UNSET
+    merged_into: Annotated[Id | UnsetType, Meta(description="The record into which this one is merged.")] = UNSET
+    merge_id: Annotated[Id | UnsetType, Meta(description="The merge that caused the error.")] = UNSET
+    fields: Annotated[list[str] | UnsetType, Meta(description="Fields that need a decision.")] = UNSET
     request_id: str | UnsetType = UNSET
     error: Annotated[str | UnsetType, Meta(description="On /data only.")] = UNSET
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.matching.creation import NewRecords
+    from peopleinfo.matching.merge_service import MergeService
     from peopleinfo.matching.service import MatchService
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.people_list import PeopleList
@@ -35,6 +36,7 @@ class Services:
     history: HistoryService
     matches: MatchService
     new_records: NewRecords
+    merges: MergeService
     trash: Trash
     imports: ImportTarget
     import_history: ImportHistory

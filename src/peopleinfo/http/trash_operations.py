@@ -18,7 +18,7 @@ TRASH_OPERATIONS: Final = (
         Scope.WRITE,
         "deletePerson",
         "Delete a person",
-        "Moves the person to the trash for the time that PEOPLEINFO_TRASH sets; without it, erases the person permanently. "
+        "Moves the person to the trash for the time that PEOPLEINFO_TRASH sets; without it, erases the person permanently, with all records that are merged with it. "
         "With If-Match, the request is rejected with 412 if the person has changed. "
         "A second request returns 404.",
         {204: Response("The person is deleted.")},

@@ -68,6 +68,23 @@ def edited(events: Events, after: Mapping[str, Any]) -> Events:
     return (*events, Edit(change)) if change else events
 
 
+def coalesced(events: Events) -> Events:
+    """Return the events with the last two joined if both are edits and their effect stays the same.
+
+    So the events of a record that clients edit often remain few.
+    """
+    if len(events) < 2 or not (isinstance(events[-1], Edit) and isinstance(events[-2], Edit)):  # noqa: PLR2004
+        return events
+    first, second = events[-2].change, events[-1].change
+    if first.order or second.order or first.removed & second.values.keys():
+        return events
+    values = {field: value for field, value in first.values.items() if field not in second.removed}
+    return (
+        *events[:-2],
+        Edit(Change({**values, **second.values}, (first.removed | second.removed) - second.values.keys())),
+    )
+
+
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change | None:
     """Return the change from one content to another, None if both are equal."""
     values = {field: value for field, value in after.items() if before.get(field, _ABSENT) != value}

@@ -5,7 +5,7 @@ Pure functions: a caller stores the result in one transaction. Merging deletes n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from peopleinfo.errors import ChangedSinceMerge, MergeCycle, MergeTooLarge, PersonMerged, UndoFirst, VersionConflict
 from peopleinfo.matching.history import Change, Edit, Events, Taken, content, difference, edited_after, without_merge
@@ -39,6 +39,19 @@ class Merge(NamedTuple):
     survivor: str
     merged: tuple[str, ...]
     fields: tuple[str, ...] = ()
+
+
+class MergeGraph(Protocol):
+    """The merges in effect around the records of a merge."""
+
+    def chain(self, person_id: str) -> list[Merge]:
+        """Return the merges that lead from a record to its survivor, the outermost last."""
+
+    def survivor(self, person_id: str) -> str:
+        """Return the id of the outermost survivor: the record itself unless it is merged."""
+
+    def height(self, person_id: str) -> int:
+        """Return the number of merges from a record down to the innermost merged record."""
 
 
 class Merges:
@@ -108,7 +121,7 @@ def plan_merge(
     merge_id: str,
     survivor: Record,
     merged: Sequence[Record],
-    merges: Merges,
+    merges: MergeGraph,
     *,
     take: Mapping[str, str] | None = None,
     result: Mapping[str, Any] | None = None,
@@ -157,7 +170,7 @@ class UndoPlan(NamedTuple):
 
 
 def plan_undo(
-    merge: Merge, survivor: Record, merged: Sequence[Record], merges: Merges, keep: Mapping[str, Keep] | None = None
+    merge: Merge, survivor: Record, merged: Sequence[Record], merges: MergeGraph, keep: Mapping[str, Keep] | None = None
 ) -> UndoPlan:
     """Plan the undo of a merge. Merges of one survivor are undone in any order.
 
@@ -181,7 +194,53 @@ def plan_undo(
     )
 
 
-def _check(survivor: Record, merged: Sequence[Record], merges: Merges) -> None:
+def differences_of(merge: Merge, survivor: Events, merged: Mapping[str, Mapping[str, Any]]) -> list[Difference]:
+    """Return the differences of a merge in effect, from the events of its survivor and the contents of the merged records."""
+    index = _index(survivor, merge.merge_id)
+    taken = survivor[index]
+    records = {merge.survivor: content(survivor[:index]), **merged}
+    sources = dict.fromkeys(records[merge.survivor], merge.survivor)
+    sources |= taken.sources if isinstance(taken, Taken) else {}
+    return _differences(records, sources, content(survivor[: index + 1]))
+
+
+class Redaction(NamedTuple):
+    """The values that an undone merge gave to the survivor's versions, and the values that it had before.
+
+    `values` are the taken values by field. `moved` fields get their earlier value in any case.
+    """
+
+    since: int
+    """The version that the merge created."""
+    values: Mapping[str, Any]
+    moved: frozenset[str]
+    before: Mapping[str, Any]
+
+    def apply(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a version without the values of the merged records."""
+        restored = {field for field in self.values if field in fields and fields[field] == self.values[field]}
+        restored |= self.moved
+        kept = {field: value for field, value in fields.items() if field not in restored}
+        return kept | {field: self.before[field] for field in restored if field in self.before}
+
+
+def redaction_of(merge_id: str, events: Events, keep: Mapping[str, Keep], since: int) -> Redaction:
+    """Return the redaction of the survivor's versions for the undo of a merge that created the version `since`."""
+    index = _index(events, merge_id)
+    before = content(events[:index])
+    changed = events[index].change
+    moved = frozenset(field for field, record in keep.items() if record == "merged" and field in changed.fields)
+    return Redaction(
+        since, changed.values, moved, {field: before[field] for field in changed.fields if field in before}
+    )
+
+
+def _index(events: Events, merge_id: str) -> int:
+    """Return the position of a merge among the events of its survivor."""
+    return next(i for i, event in enumerate(events) if isinstance(event, Taken) and event.merge_id == merge_id)
+
+
+def _check(survivor: Record, merged: Sequence[Record], merges: MergeGraph) -> None:
     ids = [survivor.person_id, *(record.person_id for record in merged)]
     if len(set(ids)) != len(ids) or len(ids) == 1:
         raise MergeCycle

@@ -26,9 +26,16 @@ class Operation(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     RESTORED = "restored"
+    MERGED = "merged"
+    UNMERGED = "unmerged"
     DELETED = "deleted"
 
     __hash__ = str.__hash__  # Enum.__hash__ is a Python function
+
+
+def feed_operation(operation: Operation) -> Operation:
+    """Return the operation of a record's new version in the feed: the survivor of a merge or an undo is updated."""
+    return Operation.UPDATED if operation in (Operation.MERGED, Operation.UNMERGED) else operation
 
 
 def default_operation(version: int) -> Operation:
@@ -99,12 +106,20 @@ class VersionPage(NamedTuple):
 
 
 class Change(NamedTuple):
-    """An entry of the feed: an operation created this version of a record, or deleted the record. `at` is RFC 3339."""
+    """An entry of the feed: an operation created this version of a record, or deleted the record. `at` is RFC 3339.
+
+    A record that is `merged` is no longer current; `merged_into` is the surviving record.
+    """
 
     person_id: str
     version: int
     operation: Operation
     at: str
+    merged_into: str | None = None
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return the members of the entry that are present."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class ChangePage(NamedTuple):

@@ -8,7 +8,15 @@ from hashlib import blake2b
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.errors import FieldError, InvalidPerson, InvalidSearch, PeopleInfoError, PersonNotFound, VersionConflict
+from peopleinfo.errors import (
+    FieldError,
+    InvalidPerson,
+    InvalidSearch,
+    PeopleInfoError,
+    PersonMerged,
+    PersonNotFound,
+    VersionConflict,
+)
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.deletion import Deletion
@@ -90,7 +98,10 @@ class PeopleService:
     def get_cached(
         self, person_id: str, *, fresh: bool = False
     ) -> Awaitable[tuple[StoredPerson | None, CacheStatus | None]]:
-        """Return a record, None for an unknown id, and the cache status, None without a cache. `fresh`: bypass the cache."""
+        """Return a record, None for an unknown id, and the cache status, None without a cache. `fresh`: bypass the cache.
+
+        Raises PersonMerged.
+        """
         if self._cache is None or fresh:
             return self._get_uncached(person_id)
         return self._cache.get_cached(person_id)
@@ -122,6 +133,8 @@ class PeopleService:
     async def _get_uncached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus | None]:
         try:
             return await self._store.get(person_id), self._bypassed
+        except PersonMerged:
+            raise
         except PersonNotFound:
             return None, self._bypassed
 

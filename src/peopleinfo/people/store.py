@@ -130,10 +130,16 @@ class PersonReader(Protocol):
     """Reads of current records. Reads by id and by surname return every write that any process had acknowledged before they started."""
 
     async def get(self, person_id: str) -> StoredPerson:
-        """Return a record. Raises PersonNotFound."""
+        """Return a record. Raises PersonNotFound, PersonMerged for a record that is merged into another one."""
 
     async def get_many(self, person_ids: Sequence[str]) -> list[StoredPerson | None]:
         """Return the records with these ids, in order; None for an unknown id."""
+
+    async def merge_group(self, person_id: str) -> list[str]:
+        """Return the ids of all records that are merged with this one, the current record first. Erasing one of them erases all.
+
+        Without a merge, the list has this id alone, even if it is unknown.
+        """
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         """Return a page of the records with a surname key (oldest first) or a key prefix (by key, then oldest first).

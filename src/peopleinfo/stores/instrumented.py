@@ -12,6 +12,7 @@ from peopleinfo.telemetry.metrics import STORE_ERRORS, STORE_SECONDS, STORE_UP
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from peopleinfo.matching.merge_store import MergeStore
     from peopleinfo.people.store import Store
     from peopleinfo.people.trash import TrashStore
 
@@ -26,6 +27,7 @@ class InstrumentedStore:
         self._ready = _observed("ready", store.check)
         self.get = _observed("get", store.get)
         self.get_many = _observed("get_many", store.get_many)
+        self.merge_group = _observed("merge_group", store.merge_group)
         self.find = _observed("find", store.find)
         self.scan = _observed("scan", store.scan)
         self.create = _observed("create", store.create)
@@ -66,6 +68,17 @@ class InstrumentedTrash:
         self.restore = _observed("trash_restore", trash.restore)
         self.erase = _observed("trash_erase", trash.erase)
         self.expired = _observed("trash_expired", trash.expired)
+
+
+class InstrumentedMerges:
+    """Wraps the merges of a store and measures each operation."""
+
+    def __init__(self, merges: MergeStore) -> None:
+        self.read_members = _observed("read_members", merges.read_members)
+        self.read_merge = _observed("read_merge", merges.read_merge)
+        self.merges_of = _observed("merges_of", merges.merges_of)
+        self.merge = _observed("merge", merges.merge)
+        self.undo = _observed("undo_merge", merges.undo)
 
 
 def _observed(operation: str, method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:

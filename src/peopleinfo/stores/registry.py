@@ -14,7 +14,7 @@ from peopleinfo.people.person import utc_now
 from peopleinfo.settings.durations import parse_days, parse_history
 from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
 from peopleinfo.settings.urls import DynamoDBUrl
-from peopleinfo.stores.instrumented import InstrumentedStore, InstrumentedTrash
+from peopleinfo.stores.instrumented import InstrumentedMerges, InstrumentedStore, InstrumentedTrash
 from peopleinfo.stores.service_store import ServiceStore
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.crypto.master_key import MasterKey
     from peopleinfo.crypto.rotation import KeyStore
+    from peopleinfo.matching.merge_store import MergeStore
     from peopleinfo.people.store import Store
     from peopleinfo.people.trash import TrashStore
     from peopleinfo.settings import Settings
@@ -41,8 +42,10 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
         opened = await stack.enter_async_context(_open_store(settings, create=create))
         people: Store = InstrumentedStore(opened)
         trash: TrashStore = InstrumentedTrash(opened.trash)
+        merges: MergeStore = InstrumentedMerges(opened.merges)
         cached = None
         if settings.cache_url:
+            from peopleinfo.stores.cached.merges import CachedMerges  # noqa: PLC0415 - as below
             from peopleinfo.stores.cached.store import open_cached  # noqa: PLC0415 - as below
             from peopleinfo.stores.cached.trash import CachedTrash  # noqa: PLC0415 - as below
 
@@ -60,7 +63,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
                     fence_ttl=settings.cache_fence_ttl,
                 )
             )
-            trash = CachedTrash(trash, cached)
+            trash, merges = CachedTrash(trash, cached), CachedMerges(merges, cached)
         matches = opened.matches if DUPLICATES in index_plan(settings).indexes else None
         yield ServiceStore(
             people,
@@ -69,6 +72,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
             opened.ended_sessions,
             opened.imports,
             trash,
+            merges,
             cached,
             opened.search,
             matches,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.auth.ended_sessions import EndedSessionStore
     from peopleinfo.matching.candidates import MatchIndex
+    from peopleinfo.matching.merge_store import MergeStore
     from peopleinfo.people.import_log import ImportLog
     from peopleinfo.people.trash import TrashStore
 
@@ -44,6 +45,10 @@ class OpenedStore(Store, Protocol):
         """The deleted people that can be restored."""
 
     @property
+    def merges(self) -> MergeStore:
+        """The merges of the records."""
+
+    @property
     def search(self) -> StoreIndex | None:
         """The search index, None if the store has none."""
 
@@ -64,6 +69,8 @@ class ServiceStore(NamedTuple):
     imports: ImportLog
     trash: TrashStore
     """The deleted people, with metrics and the configured cache."""
+    merges: MergeStore
+    """The merges, with metrics and the configured cache."""
     cache: ServiceCache | None = None
     """The cache in front of the records, None if none is configured."""
     search: StoreIndex | None = None

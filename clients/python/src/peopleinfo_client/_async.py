@@ -12,9 +12,19 @@ from peopleinfo_client._json import decode
 from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import AsyncTransport
 from peopleinfo_client.batches import BatchResult
-from peopleinfo_client.errors import StreamInterrupted
+from peopleinfo_client.errors import PersonMerged, StreamInterrupted
 from peopleinfo_client.imports import Import, ImportPage
-from peopleinfo_client.models import ChangePage, Count, HistoryPage, Matches, Page, Person, TrashPage
+from peopleinfo_client.models import (
+    ChangePage,
+    Count,
+    HistoryPage,
+    Matches,
+    Merge,
+    Page,
+    Person,
+    TrashPage,
+    UndoneMerge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -68,8 +78,11 @@ class AsyncClient:
         return Person.from_json(await self._call(request))
 
     async def get(self, person_id: str) -> Person:
-        """Return a person. Raises PersonNotFound."""
-        return Person.from_json(await self._call(_requests.get(person_id)))
+        """Return a person; if the record is merged into another one, return the survivor. Raises PersonNotFound."""
+        try:
+            return Person.from_json(await self._call(_requests.get(person_id)))
+        except PersonMerged as merged:
+            return await self.get(merged.members["merged_into"])
 
     async def get_many(self, person_ids: Sequence[str]) -> list[Person | None]:
         """Return the people with these ids, in order; None for an unknown id. Requests 100 at a time.
@@ -230,6 +243,32 @@ class AsyncClient:
             undone = Import.from_json(await self._call(_requests.undo_import(import_id)))
             if undone.state == "undone":
                 return undone
+
+    async def merge(
+        self,
+        survivor: Person,
+        merged: Sequence[Person],
+        *,
+        take: Mapping[str, str] | None = None,
+        preview: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Merge:
+        """Merge records of one person into a survivor, unless one of them changed after it was read.
+
+        The survivor keeps its values and takes those that it lacks; `take` selects the record of a field by id.
+        Raises PersonNotFound, PersonMerged, VersionConflict, MergeCycle, MergeTooLarge.
+        """
+        request = _requests.merge(survivor, merged, take or {}, idempotency_key, preview=preview)
+        return Merge.from_json(await self._call(request))
+
+    async def undo_merge(
+        self, merge_id: str, *, keep: Mapping[str, str] | None = None, preview: bool = False
+    ) -> UndoneMerge:
+        """Undo a merge. `keep` has the record of each later change: survivor, merged or both.
+
+        Raises MergeNotFound, UndoFirst, ChangedSinceMerge.
+        """
+        return UndoneMerge.from_json(await self._call(_requests.undo_merge(merge_id, keep or {}, preview=preview)))
 
     async def changes_page(
         self, since: str | None = None, *, wait: int = 0, include_person: bool = False

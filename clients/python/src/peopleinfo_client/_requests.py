@@ -6,7 +6,7 @@ import gzip
 import os
 import secrets
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from peopleinfo_client._json import encode
 from peopleinfo_client.errors import InvalidInput, StreamInterrupted, failed_import
@@ -202,6 +202,27 @@ def restore(person: Person | str, number: int, expected: Version) -> Request:
     """Return the request that restores a version of a person."""
     request = _update("POST", "application/json", person, {"version": int(number)}, expected)
     return request._replace(path=f"{request.path}/restore")
+
+
+def merge(
+    survivor: Person,
+    merged: Sequence[Person],
+    take: Mapping[str, str],
+    idempotency_key: str | None,
+    *,
+    preview: bool,
+) -> Request:
+    """Return the request of a merge; its idempotency key makes it repeatable."""
+    first, *others = [{"person_id": person.person_id, "version": person.version} for person in (survivor, *merged)]
+    body = {"survivor": first, "merged": others, "take": take, "preview": preview}
+    headers = _JSON | {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+    return Request("POST", "/v1/merges", headers, encode(body))
+
+
+def undo_merge(merge_id: str, keep: Mapping[str, str], *, preview: bool) -> Request:
+    """Return the request that undoes a merge."""
+    body = encode({"keep": keep, "preview": preview})
+    return Request("POST", f"/v1/merges/{quote(merge_id, safe='')}/undo", _JSON, body)
 
 
 def changes(since: str | None, wait: int, *, include_person: bool) -> Request:

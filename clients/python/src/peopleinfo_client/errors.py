@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from peopleinfo_client._json import decode
 
+_STANDARD_MEMBERS: Final = ("type", "title", "status", "detail", "errors", "request_id")
 _TYPE_PREFIX: Final = "urn:peopleinfo:problem:"
 
 
@@ -35,7 +36,14 @@ class StreamInterrupted(ClientError):
 class ProblemError(ClientError):
     """The server rejected the request. A subclass names the problem type; this class covers all other responses."""
 
-    def __init__(self, status: int, detail: str, errors: tuple[FieldError, ...] = (), request_id: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: tuple[FieldError, ...] = (),
+        request_id: str = "",
+        members: dict[str, Any] | None = None,
+    ) -> None:
         reasons = "; ".join(f"{error.pointer or 'document'}: {error.reason}" for error in errors)
         super().__init__(reasons or detail)
         self.status = status
@@ -46,6 +54,8 @@ class ProblemError(ClientError):
         """Invalid fields of the request, if any."""
         self.request_id = request_id
         """Identifier of the request in the log of the server."""
+        self.members = members or {}
+        """Other members of the problem document, for example `merged_into`."""
 
 
 class InvalidJson(ProblemError):
@@ -98,6 +108,34 @@ class IdentifierConflict(ProblemError):
 
 class IdempotencyKeyConflict(ProblemError):
     """The idempotency key was used before with different data."""
+
+
+class PersonMerged(ProblemError):
+    """The record is merged into another one; `members` has `merged_into` and `merge_id`."""
+
+
+class MergeNotFound(ProblemError):
+    """No merge has this id, or its people were erased."""
+
+
+class InvalidMerge(ProblemError):
+    """The parameters of a merge or an undo are invalid; `errors` lists every one."""
+
+
+class MergeCycle(ProblemError):
+    """The merge names a record twice."""
+
+
+class MergeTooLarge(ProblemError):
+    """The merge has too many records, or too long a chain."""
+
+
+class UndoFirst(ProblemError):
+    """The survivor is itself merged; `members` has the `merge_id` to undo first."""
+
+
+class ChangedSinceMerge(ProblemError):
+    """The undo needs a decision about the `fields` in `members`."""
 
 
 class IdempotentPersonDeleted(ProblemError):
@@ -160,6 +198,13 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "invalid-cursor": InvalidCursor,
     "invalid-input": InvalidInput,
     "person-not-found": PersonNotFound,
+    "merged": PersonMerged,
+    "merge-not-found": MergeNotFound,
+    "invalid-merge": InvalidMerge,
+    "cycle": MergeCycle,
+    "merge-too-large": MergeTooLarge,
+    "undo-first": UndoFirst,
+    "changed-since": ChangedSinceMerge,
     "version-not-found": VersionNotFound,
     "invalid-token": InvalidToken,
     "token-expired": ChangesExpired,
@@ -200,7 +245,8 @@ def problem_of(status: int, fields: dict[str, Any]) -> ProblemError:
     """Return the error for a problem document."""
     error = PROBLEM_TYPES.get(_type_of(fields), ProblemError)
     detail = _text(fields, "detail") or f"the response has status {status}"
-    return error(status, detail, _field_errors(fields), _text(fields, "request_id"))
+    members = {name: value for name, value in fields.items() if name not in _STANDARD_MEMBERS}
+    return error(status, detail, _field_errors(fields), _text(fields, "request_id"), members)
 
 
 def failed_import(line: bytes) -> ProblemError | None:

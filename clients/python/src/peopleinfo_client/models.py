@@ -186,20 +186,61 @@ class HistoryPage(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A change in the feed. `operation` is created, updated, restored or deleted; `person` is the current record if requested."""
+    """A change in the feed. `operation` is created, updated, restored, merged, unmerged or deleted; `person` is the current record if requested."""
 
     person_id: str
     version: int
     operation: str
     at: datetime
     person: Person | None = None
+    merged_into: str | None = None
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Self:
         """Make a change of its JSON fields."""
         person = Person.from_fields(fields["person"]) if "person" in fields else None
         at = datetime.fromisoformat(fields["at"])
-        return cls(fields["person_id"], fields["version"], fields["operation"], at, person)
+        return cls(fields["person_id"], fields["version"], fields["operation"], at, person, fields.get("merged_into"))
+
+
+class FieldDifference(NamedTuple):
+    """A field in which the records of a merge differ: the value of each record, and the id of the record with the taken value."""
+
+    field: str
+    values: dict[str, Any]
+    taken: str | None
+
+
+class Merge(NamedTuple):
+    """A merge or its preview, which has no merge id. `replaces` are the ids of all records merged into the survivor."""
+
+    merge_id: str | None
+    survivor: Person
+    replaces: list[str]
+    differences: list[FieldDifference]
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a merge."""
+        fields = decode(text)
+        replaces = fields["survivor"].pop("replaces")
+        differences = [FieldDifference(**difference) for difference in fields["differences"]]
+        return cls(fields["merge_id"], Person.from_fields(fields["survivor"]), replaces, differences)
+
+
+class UndoneMerge(NamedTuple):
+    """The records after the undo of a merge, and the fields that a client changed after the merge."""
+
+    survivor: Person | None
+    merged: list[Person]
+    edited: list[str]
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of an undo."""
+        fields = decode(text)
+        survivor = Person.from_fields(fields["survivor"]) if fields["survivor"] else None
+        return cls(survivor, [Person.from_fields(person) for person in fields["merged"]], fields["edited"])
 
 
 class ChangePage(NamedTuple):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _AUDITED_OPERATIONS: Final[dict[tuple[str | None, str], Operation]] = {
     (operation.path, operation.method.upper()): operation
     for operation in OPERATIONS
-    if operation.scope in (Scope.READ, Scope.WRITE, Scope.ADMIN)
+    if operation.scope in (Scope.READ, Scope.WRITE, Scope.MERGE, Scope.ADMIN)
 }
 _AUDITED_OPERATIONS.update(
     {(path, "HEAD"): action for (path, method), action in tuple(_AUDITED_OPERATIONS.items()) if method == "GET"}

@@ -34,7 +34,7 @@ def cost(operation: Operation) -> int:
     """Return the cost of an operation in units."""
     if operation.name in _BULK_COSTS:
         return _BULK_COSTS[operation.name]
-    if operation.scope in (Scope.WRITE, Scope.ADMIN):
+    if operation.scope in (Scope.WRITE, Scope.MERGE, Scope.ADMIN):
         return 10
     return 1 if operation.name in _CHEAP_OPERATIONS else 5
 

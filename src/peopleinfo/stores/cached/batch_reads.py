@@ -84,8 +84,8 @@ class BatchReader:
         fills: list[tuple[str, Lease, bytes]] = []
         for (person_id, lease), record in zip(leases.items(), records, strict=True):
             found[person_id] = record or NOT_FOUND
-            if lease:
-                fills.append((person_name(person_id), lease, encode_record(found[person_id])))
+            if lease and record:  # an absent record may be merged into another one, which a single read caches
+                fills.append((person_name(person_id), lease, encode_record(record)))
         if fills:
             filling = asyncio.ensure_future(self._shared.fill_many(fills))
             self._filling.add(filling)

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from peopleinfo.errors import PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.errors import PersonMerged, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import StoredPerson, decode_header
 from peopleinfo.people.store import CacheStatus, Page, ReindexResult
@@ -45,6 +45,8 @@ T = TypeVar("T")
 _KEY_LENGTH: Final = 512  # characters of a surname key; the cache is not used for longer ones
 _DELETIONS: Final = 20  # attempts of a deletion that conflicts with concurrent changes
 _encode = msgspec.msgpack.Encoder().encode
+# Of a merged record, which is cached with version 0: the survivor and the merge.
+_decode_merged = msgspec.msgpack.Decoder(tuple[str, str]).decode
 _decode_page = msgspec.msgpack.Decoder(Page).decode
 
 
@@ -117,6 +119,7 @@ class CachedStore:
         self.get_many_cached = BatchReader(store, shared, local).get_many
         self.get = store.get
         self.get_many = store.get_many
+        self.merge_group = store.merge_group
         self.find = store.find
         self.scan = store.scan
         self.read_versions = store.read_versions
@@ -149,7 +152,11 @@ class CachedStore:
                     partial(decode_record, person_id),
                 )
             )
-        return (record if record.version else None), status
+        if record.version:
+            return record, status
+        if record.body:
+            raise PersonMerged(*_decode_merged(record.body))
+        return None, status
 
     async def find_cached(
         self, person_filter: PersonFilter, *, after: bytes | None, limit: int
@@ -163,7 +170,7 @@ class CachedStore:
             return page, CacheStatus.LOCAL
         query = _Query(
             local_key,
-            self._name_of(surname_key),
+            self.name_of_surname(surname_key),
             f"{limit}:{(after or b'').hex()}",
             lambda: self._store.find(person_filter, after=after, limit=limit),
             _encode,
@@ -175,7 +182,7 @@ class CachedStore:
         self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
     ) -> StoredPerson:
         write = partial(self._store.create, data, idempotency_key=idempotency_key, principal=principal)
-        return await self.write_fenced([self._name_of(data.surname_key)], write)
+        return await self.write_fenced([self.name_of_surname(data.surname_key)], write)
 
     async def replace(
         self,
@@ -191,22 +198,29 @@ class CachedStore:
         if current.version != expected:
             raise VersionConflict(person_id, actual=current.version)
         old = current
-        names = [*self.names_of(old), self._name_of(data.surname_key)]
+        names = [*self.names_of(old), self.name_of_surname(data.surname_key)]
         return await self.write_fenced(
             names, lambda: self._store.replace(person_id, data, expected=expected, current=old, origin=origin)
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
-        await self.delete_by(self._store.delete, person_id, expected)
+        if expected is not None:
+            await self._store.get(person_id)  # raises PersonMerged
+        survivor, *merged = await self._store.merge_group(person_id)
+        await self.delete_by(self._store.delete, survivor, expected, [person_name(each) for each in merged])
 
-    async def delete_by(self, delete: Callable[..., Awaitable[None]], person_id: str, expected: int | None) -> None:
-        """Delete a person under a fence; `delete` takes its id and its version `expected`."""
+    async def delete_by(
+        self, delete: Callable[..., Awaitable[None]], person_id: str, expected: int | None, names: Sequence[str] = ()
+    ) -> None:
+        """Delete a person under a fence, also on `names`; `delete` takes its id and its version `expected`."""
         for _ in range(_DELETIONS):
             current = await self._store.get(person_id)
             if expected not in (None, current.version):
                 raise VersionConflict(person_id, actual=current.version)
             try:
-                await self.write_fenced(self.names_of(current), partial(delete, person_id, expected=current.version))
+                await self.write_fenced(
+                    [*self.names_of(current), *names], partial(delete, person_id, expected=current.version)
+                )
             except VersionConflict:  # a concurrent change, possibly of the surname
                 continue
             return
@@ -221,13 +235,13 @@ class CachedStore:
         principal: str | None = None,
         import_id: bytes | None = None,
     ) -> list[str]:
-        names = {self._name_of(data.surname_key) for data in people}
+        names = {self.name_of_surname(data.surname_key) for data in people}
         origin: dict[str, Any] = {"principal": principal, "import_id": import_id}
         write = partial(self._store.create_many, people, checkpoint=checkpoint, offsets=offsets, **origin)
         return await self.write_fenced(names, write, bulk=True)
 
     async def create_each(self, creations: Sequence[Creation], *, principal: str | None = None) -> list[CreateOutcome]:
-        names = [{self._name_of(creation.data.surname_key)} for creation in creations]
+        names = [{self.name_of_surname(creation.data.surname_key)} for creation in creations]
         write = partial(self._store.create_each, creations, principal=principal)
         return await self._write_each_fenced(names, write)
 
@@ -237,7 +251,7 @@ class CachedStore:
         names = {
             name
             for data, current in replacements
-            for name in (*self.names_of(current), self._name_of(data.surname_key))
+            for name in (*self.names_of(current), self.name_of_surname(data.surname_key))
         }
         return await self.write_fenced(names, partial(self._store.replace_many, replacements, origin=origin), bulk=True)
 
@@ -263,9 +277,9 @@ class CachedStore:
     async def _affected_names(self, body: bytes) -> list[str]:
         """Return the names that an upserted record affects, including its previous surname."""
         header = decode_header(body)
-        names = [person_name(header.person_id), self._name_of(header.surname_key)]
+        names = [person_name(header.person_id), self.name_of_surname(header.surname_key)]
         with suppress(PersonNotFound):
-            names.append(self._name_of(_surname_key(await self._store.get(header.person_id))))
+            names.append(self.name_of_surname(_surname_key(await self._store.get(header.person_id))))
         return names
 
     # Reads
@@ -328,14 +342,17 @@ class CachedStore:
     async def _get_or_not_found(self, person_id: str) -> StoredPerson:
         try:
             return await self._store.get(person_id)
+        except PersonMerged as merged:
+            return StoredPerson(person_id, 0, _encode((merged.merged_into, merged.merge_id)))
         except PersonNotFound:
             return NOT_FOUND
 
     def names_of(self, record: StoredPerson) -> list[str]:
         """Return the cache names that contain a record."""
-        return [person_name(record.person_id), self._name_of(_surname_key(record))]
+        return [person_name(record.person_id), self.name_of_surname(_surname_key(record))]
 
-    def _name_of(self, surname_key: str) -> str:
+    def name_of_surname(self, surname_key: str) -> str:
+        """Return the cache name of the people with a surname."""
         return _surname_name(self._store.index_value(surname_key))
 
 

@@ -62,6 +62,7 @@ class Announcement(NamedTuple):
     """The time of the previous change of the record."""
     time: int = 0
     sort_key: bytes = b""
+    merged_into: str | None = None
 
     @property
     def shard(self) -> int:
@@ -175,11 +176,12 @@ class ChangeFeed:
             operation = Operation(item["operation"]["S"])
             if (current := versions.get(home)) is not None and current < version:
                 continue
-            if current == version and operation is Operation.DELETED and home in stored:
+            if current == version and operation in (Operation.DELETED, Operation.MERGED) and home in stored:
                 continue
             person_id = bytes_attr(item, "person").hex() if "person" in item else self._ids.encode(home)
             at = timestamp(moment(int_attr(item, "at")))
-            change = Change(person_id, version, operation, at)
+            merged_into = bytes_attr(item, "into").hex() if "into" in item else None
+            change = Change(person_id, version, operation, at, merged_into)
             changes.setdefault(change[:3], change)
         return list(changes.values())
 
@@ -222,7 +224,8 @@ class ChangeFeed:
             "at": number(change.time),
             TTL: number(expires_at),
         }
-        return item | ({"person": binary(bytes.fromhex(change.foreign_id))} if change.foreign_id else {})
+        ids = {"person": change.foreign_id, "into": change.merged_into}
+        return item | {name: binary(bytes.fromhex(value)) for name, value in ids.items() if value}
 
     def _age_of(self, changes: Sequence[Announcement]) -> int:
         """Return the time since the oldest of these changes was announced, in microseconds."""

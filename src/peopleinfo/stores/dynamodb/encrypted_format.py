@@ -7,16 +7,17 @@ from a backup after its deletion, is treated as absent.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.crypto.ciphertext_format import RECORD, RESPONSE, context
+from peopleinfo.crypto.ciphertext_format import MERGE_LOG, RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache
 from peopleinfo.errors import DecryptionFailed, PersonNotFound
-from peopleinfo.stores.dynamodb.client import TransactionCancelled
+from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled
 from peopleinfo.stores.dynamodb.items import b64_key, binary, bytes_attr, home_of, int_attr, number, record_attributes
 from peopleinfo.stores.dynamodb.key_table import key_of
-from peopleinfo.stores.dynamodb.record_format import NewItem
+from peopleinfo.stores.dynamodb.record_format import KeyRenewal, NewItem
 from peopleinfo.stores.dynamodb.record_writes import ABSENT
 
 if TYPE_CHECKING:
@@ -127,15 +128,51 @@ class EncryptedFormat:
         ]
 
     async def encrypt_version(self, home: ItemKey, version: int, body: bytes) -> bytes:
-        key = (await self._keys_of([b64_key(home)])).get(b64_key(home))
-        if key is None:
-            raise PersonNotFound("")
+        key = await self._key_of(home)
         return key.cipher.encrypt(body, context(RECORD, key.owner, version))
 
     async def decrypt_versions(self, home: ItemKey, items: Sequence[Item]) -> list[bytes | None]:
         keys = await self._keys_of([b64_key(home)])
         numbered = [item | {"version": number(int.from_bytes(bytes_attr(item, "sk")))} for item in items]
         return [await self._decrypt(b64_key(home), item, keys) for item in numbered]
+
+    async def encrypt_log(self, home: ItemKey, version: int, body: bytes) -> bytes:
+        key = await self._key_of(home)
+        return key.cipher.encrypt(body, context(MERGE_LOG, key.owner, version))
+
+    async def decrypt_log(self, home: ItemKey, version: int, stored: bytes) -> bytes | None:
+        keys = await self._keys_of([b64_key(home)])
+        return await self._decrypt_with(b64_key(home), stored, keys, MERGE_LOG, version)
+
+    async def renew_key(self, home: ItemKey) -> KeyRenewal:
+        await self.refresh_keys()
+        item = await self._keys.get(key_of(home.block))
+        if item is None:
+            raise PersonNotFound("")
+        cipher, wrapped = self._keyring.new(home.block)
+        update: Json = {
+            "TableName": self._keys.name,
+            "Key": key_of(home.block),
+            "UpdateExpression": "SET data_key = :new, previous_key = :old",
+            "ConditionExpression": "data_key = :old",
+            "ExpressionAttributeValues": {":new": binary(wrapped), ":old": item["data_key"]},
+        }
+
+        def encrypt(kind: bytes, version: int, body: bytes) -> bytes:
+            return cipher.encrypt(body, context(kind, home.block, version))
+
+        return KeyRenewal(
+            [{"Update": update}], partial(encrypt, RECORD), partial(encrypt, MERGE_LOG), self.index, self.is_readable
+        )
+
+    async def encrypt_response(self, home: ItemKey, body: bytes) -> bytes:
+        key = await self._key_of(home)
+        return key.cipher.encrypt(body, context(RESPONSE, key.owner, _FIRST_VERSION))
+
+    async def finish_renewal(self, home: ItemKey) -> None:
+        with suppress(ConditionFailed):
+            change, condition = "REMOVE previous_key", "attribute_exists(data_key) AND data_key <> :empty"
+            await self._keys.update(key_of(home.block), change, condition, {":empty": binary(b"-")})
 
     async def has_key(self, home: ItemKey) -> bool:
         return await self._keys.get(key_of(home.block), "pk") is not None
@@ -155,8 +192,8 @@ class EncryptedFormat:
         self._cache.pop(b64_key(home), None)
 
     async def read_response(self, home: ItemKey, stored: bytes) -> bytes | None:
-        key = (await self._keys_of([b64_key(home)])).get(b64_key(home))
-        return key.cipher.decrypt(stored, context(RESPONSE, key.owner, _FIRST_VERSION)) if key else None
+        keys = await self._keys_of([b64_key(home)])
+        return await self._decrypt_with(b64_key(home), stored, keys, RESPONSE, _FIRST_VERSION)
 
     def _attributes(
         self, cipher: Cipher, home: ItemKey, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes
@@ -165,16 +202,41 @@ class EncryptedFormat:
         return record_attributes(self.index(surname_key), encrypted, item_key, write_id, prefixes=self.is_readable)
 
     async def _decrypt(self, home: str, item: Item, keys: dict[str, _Key]) -> bytes | None:
-        key, version, body = keys.get(home), int_attr(item, "version"), bytes_attr(item, "body")
+        return await self._decrypt_with(home, bytes_attr(item, "body"), keys, RECORD, int_attr(item, "version"))
+
+    async def _decrypt_with(
+        self, home: str, body: bytes, keys: dict[str, _Key], kind: bytes, version: int
+    ) -> bytes | None:
+        key = keys.get(home)
+        if key is None:
+            return None
+        text = context(kind, key.owner, version)
+        try:
+            return key.cipher.decrypt(body, text)
+        except DecryptionFailed:
+            # The record was deleted and restored with a new key, or its key was renewed: the cached key is outdated.
+            self._cache.pop(home, None)
+        key = (await self._keys_of([home])).get(home)
         if key is None:
             return None
         try:
-            return key.cipher.decrypt(body, context(RECORD, key.owner, version))
-        except DecryptionFailed:
-            # The record was deleted and restored with a new key: the cached key is outdated.
-            self._cache.pop(home, None)
-            key = (await self._keys_of([home])).get(home)
-            return key.cipher.decrypt(body, context(RECORD, key.owner, version)) if key else None
+            return key.cipher.decrypt(body, text)
+        except DecryptionFailed as error:
+            return (await self._previous_key(key.owner, error)).decrypt(body, text)
+
+    async def _previous_key(self, owner: bytes, error: DecryptionFailed) -> Cipher:
+        """Return the key before the last renewal, which remains until all versions are encrypted with the new one."""
+        item = await self._keys.get(key_of(owner))
+        if item is None or "previous_key" not in item:
+            raise error
+        return self._keyring.key(owner, bytes_attr(item, "previous_key"))
+
+    async def _key_of(self, home: ItemKey) -> _Key:
+        """Return the key of a record. Raises PersonNotFound if it was deleted."""
+        key = (await self._keys_of([b64_key(home)])).get(b64_key(home))
+        if key is None:
+            raise PersonNotFound("")
+        return key
 
     async def _keys_of(self, homes: Sequence[str]) -> dict[str, _Key]:
         """Return the existing keys by home key."""

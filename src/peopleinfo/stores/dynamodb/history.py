@@ -17,12 +17,14 @@ from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionP
 from peopleinfo.people.person import StoredPerson, check_stored
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number
+from peopleinfo.stores.dynamodb.merge_items import is_member, merge_key_of
+from peopleinfo.stores.dynamodb.merge_items import partition as merge_partition
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN
 from peopleinfo.stores.dynamodb.schema import TTL
 from peopleinfo.stores.dynamodb.trash_items import is_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from peopleinfo.people.history import HistoryLimits
     from peopleinfo.stores.dynamodb.client import Item, TableClient
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _VERSION_SIZE: Final = 8  # bytes
 _QUERY_LIMIT: Final = 1_000
+_REWRITE_LIMIT: Final = 100
 _ERASING: Final = b"erasing"
 _MIN_MARKER_AGE: Final = 300  # seconds after which the deletion of a marker's record has ended
 
@@ -79,9 +82,10 @@ class VersionItems:
         exceeding = limits.oldest_version(version) - 1
         return [archived], [_key(home, exceeding)] if limits.max_versions is not None and exceeding > 0 else []
 
-    async def read(self, home: ItemKey, current: PersonVersion, after: int, limit: int) -> VersionPage:
-        """Return a page of versions; see `VersionReader.read_versions`."""
-        first = max(after + 1, self._limits.oldest_version(current.version))
+    async def read(self, home: ItemKey, last_versions: Sequence[PersonVersion], after: int, limit: int) -> VersionPage:
+        """Return a page of versions; see `VersionReader.read_versions`. `last_versions` are those that are not in the history."""
+        current = last_versions[0]
+        first = max(after + 1, self._limits.oldest_version(last_versions[-1].version))
         replaced_after = self._limits.replaced_after(self._now())
         versions: list[PersonVersion] = []
         size = 0
@@ -94,19 +98,35 @@ class VersionItems:
             first = _version(items[-1]) + 1 if last is not None else current.version
         if len(versions) == limit or size >= PAGE_SIZE:
             return VersionPage(versions, more=True)
-        return VersionPage([*versions, *([current] if current.version > after else [])], more=False)
+        versions += [version for version in last_versions if version.version > after]
+        return VersionPage(versions[:limit], more=len(versions) > limit)
 
     def marker(self, home: ItemKey) -> Item:
         """Return the item of a deletion. While it exists, `resume_erasures` erases the versions of the deleted record."""
         return _marker_key(home) | {"at": number(int(self._now().timestamp()))}
 
     async def erase(self, home: ItemKey) -> None:
-        """Delete all versions of a record, then the marker of its deletion. Safe to repeat."""
-        last: Item | None = {}
-        while last is not None:
-            items, last = await self._keys(_partition(home))
-            await self._table.write_many([], items)
+        """Delete all versions of a record and its merges, then the marker of its deletion. Safe to repeat."""
+        for partition in (_partition(home), merge_partition(home)):
+            last: Item | None = {}
+            while last is not None:
+                items, last = await self._keys(partition)
+                await self._table.write_many([], [*map(merge_key_of, filter(is_member, items)), *items])
         await self._table.write_many([], [_marker_key(home)])
+
+    async def rewrite(self, home: ItemKey, last: int, change: Callable[[bytes], bytes]) -> None:
+        """Replace the bodies of the versions up to `last`, encrypted with the current key. Safe to repeat."""
+        first = 1
+        while first:
+            items, more = await self._query(home, first, last, _REWRITE_LIMIT)
+            bodies = await self._format.decrypt_versions(home, items)
+            rewritten = [
+                item | {"body": binary(await self._format.encrypt_version(home, _version(item), change(body)))}
+                for item, body in zip(items, bodies, strict=True)
+                if body is not None
+            ]
+            await self._table.write_many(rewritten, [])
+            first = _version(items[-1]) + 1 if more is not None else 0
 
     async def erase_unless_kept(self, home: ItemKey) -> None:
         """Delete all versions of a record unless the person is stored or in the trash."""

@@ -31,6 +31,21 @@ class NewItem(NamedTuple):
         return [{"Put": {"Item": self.item, "ConditionExpression": ABSENT}}, *self.extra_writes]
 
 
+class KeyRenewal(NamedTuple):
+    """A new key of a record: the writes that store it, and the encryption of a body or of a log at a version."""
+
+    writes: list[Json]
+    encrypt: Callable[[int, bytes], bytes]
+    encrypt_log: Callable[[int, bytes], bytes]
+    index_of: Callable[[str], str]
+    prefixes: bool = True
+
+    def attributes(self, item_key: ItemKey, surname_key: str, record: StoredPerson, write_id: bytes) -> Item:
+        """Return the attributes of a record, encrypted with the new key."""
+        encrypted = record._replace(body=self.encrypt(record.version, record.body))
+        return record_attributes(self.index_of(surname_key), encrypted, item_key, write_id, prefixes=self.prefixes)
+
+
 class RecordFormat(Protocol):
     """Converts records to and from items. `home` is the home key of a record, which never changes."""
 
@@ -76,6 +91,21 @@ class RecordFormat(Protocol):
 
     async def decrypt_versions(self, home: ItemKey, items: Sequence[Item]) -> list[bytes | None]:
         """Return the JSON of earlier versions; None if the encryption key was deleted. The sort key is the version."""
+
+    async def encrypt_log(self, home: ItemKey, version: int, body: bytes) -> bytes:
+        """Return the stored form of the log of a record. Raises PersonNotFound if the encryption key was deleted."""
+
+    async def decrypt_log(self, home: ItemKey, version: int, stored: bytes) -> bytes | None:
+        """Return the log of a record; None if the encryption key was deleted."""
+
+    async def renew_key(self, home: ItemKey) -> KeyRenewal:
+        """Return a new key for a record, to be stored by a transaction. Raises PersonNotFound if the key was deleted."""
+
+    async def encrypt_response(self, home: ItemKey, body: bytes) -> bytes:
+        """Return the stored form of a saved response. Raises PersonNotFound if the encryption key was deleted."""
+
+    async def finish_renewal(self, home: ItemKey) -> None:
+        """Delete the key before the last renewal, with which nothing is encrypted any more."""
 
     async def has_key(self, home: ItemKey) -> bool:
         """Return whether the record can be decrypted."""
@@ -151,6 +181,21 @@ class PlainFormat:
 
     async def decrypt_versions(self, home: ItemKey, items: Sequence[Item]) -> list[bytes | None]:
         return [bytes_attr(item, "body") for item in items]
+
+    async def encrypt_log(self, home: ItemKey, version: int, body: bytes) -> bytes:
+        return body
+
+    async def decrypt_log(self, home: ItemKey, version: int, stored: bytes) -> bytes | None:
+        return stored
+
+    async def renew_key(self, home: ItemKey) -> KeyRenewal:
+        return KeyRenewal([], lambda _, body: body, lambda _, body: body, self.index)
+
+    async def encrypt_response(self, home: ItemKey, body: bytes) -> bytes:
+        return body
+
+    async def finish_renewal(self, home: ItemKey) -> None:
+        pass
 
     async def has_key(self, home: ItemKey) -> bool:
         return True

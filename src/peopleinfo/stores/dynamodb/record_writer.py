@@ -16,10 +16,12 @@ from peopleinfo.stores.dynamodb.items import int_attr, number
 from peopleinfo.stores.dynamodb.record_format import was_written_by
 from peopleinfo.stores.dynamodb.record_writes import (
     AT_VERSION,
+    SURVIVES,
     Located,
     carried_attributes,
     delete_writes,
     move_writes,
+    update_write,
 )
 from peopleinfo.stores.dynamodb.search_entries import data_of
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
@@ -55,10 +57,11 @@ class RecordWriter(TableWriter):
             async with self._feed.writing([change]):
                 await self._unique.check([Incoming(home, person_id, data)])
                 await self._entries.add_words([indexed])
+                log = await self._logs.edit_writes(home, current.item, current.version, record, data)
                 if item_key == self._item_keys.rekeyed(home, data.surname_key):
-                    await self._update_in_place(home, item_key, data, record, made)
+                    await self._update_in_place(home, item_key, data, record, made, log)
                 else:
-                    await self._move_partition(home, data, record, made)
+                    await self._move_partition(home, data, record, made, log)
         except PersonNotFound:  # deleted meanwhile, maybe before its version was stored
             with suppress(StoreUnavailable):
                 await self._versions.erase_unless_kept(home)
@@ -101,9 +104,9 @@ class RecordWriter(TableWriter):
         return Announcement(home, version, operation, foreign_id, time_of(item))
 
     async def _update_in_place(
-        self, home: ItemKey, item_key: ItemKey, data: PersonData, record: StoredPerson, made: Item
+        self, home: ItemKey, item_key: ItemKey, data: PersonData, record: StoredPerson, made: Item, log: list[Json]
     ) -> None:
-        """Update a record in place: its surname, and so its partition, is unchanged."""
+        """Update a record in place, with the writes of its log: its surname, and so its partition, is unchanged."""
         write_id = secrets.token_bytes(8)
         attributes = await self._format.update_attributes(home, item_key, data.surname_key, record, write_id)
         attributes |= made
@@ -111,20 +114,29 @@ class RecordWriter(TableWriter):
         values = {f":{name}": text for name, text in attributes.items()}
         values[":expected"] = number(record.version - 1)
         try:
-            await self._table.update(item_key.key, change, AT_VERSION, values)
-        except ConditionFailed as failed:
-            item = failed.item
+            if log:
+                await self._table.transact_write(
+                    update_write(item_key, change, values), *log, token=secrets.token_hex(16)
+                )
+            else:
+                await self._table.update(item_key.key, change, AT_VERSION, values)
+        except (ConditionFailed, TransactionCancelled) as failed:
+            if isinstance(failed, TransactionCancelled) and not any(failed.failed):
+                raise
+            item = failed.item if isinstance(failed, ConditionFailed) else None
             if item is None or "moved_to" in item:  # the record moved to another partition
                 found = await self._locate(home, "version, write_id, moved_to")
                 item = found.item if found else None
             self._raise_conflict(record, item, write_id, repeated=failed.repeated)
 
-    async def _move_partition(self, home: ItemKey, data: PersonData, record: StoredPerson, made: Item) -> None:
-        """Update a record and move it to the partition of its new surname."""
+    async def _move_partition(
+        self, home: ItemKey, data: PersonData, record: StoredPerson, made: Item, log: list[Json]
+    ) -> None:
+        """Update a record and move it to the partition of its new surname, with the writes of its log."""
         write_id = secrets.token_bytes(8)
         repeated = False
         for _ in range(_MAX_ATTEMPTS):
-            found = await self._locate(home, "version, write_id, once, alias, moved_to")
+            found = await self._locate(home, f"version, write_id, once, alias, moved_to, {SURVIVES}")
             if found is None or found.version != record.version - 1:
                 self._raise_conflict(record, found.item if found else None, write_id, repeated=repeated)
                 return
@@ -132,7 +144,7 @@ class RecordWriter(TableWriter):
             attributes = await self._format.update_attributes(home, target, data.surname_key, record, write_id)
             item = target.key | carried_attributes(found.item) | attributes | made
             try:
-                await self._table.transact_write(*move_writes(found, target, item), token=secrets.token_hex(16))
+                await self._table.transact_write(*move_writes(found, target, item), *log, token=secrets.token_hex(16))
             except TransactionCancelled as cancelled:
                 if not any(cancelled.failed):
                     raise

@@ -13,7 +13,8 @@ ABSENT: Final = "attribute_not_exists(pk)"
 AT_VERSION: Final = "version = :expected"
 # About the change that wrote the current version: principal, operation, time in microseconds and import.
 ORIGIN: Final = ("made_by", "made_as", "made_at", "made_in")
-CARRIED: Final = ("once", "alias", *ORIGIN, "index_plan")  # attributes that a move of the record preserves
+SURVIVES: Final = "survives"  # present if other records are merged into the record
+CARRIED: Final = ("once", "alias", SURVIVES, *ORIGIN, "index_plan")  # attributes that a move of the record preserves
 _MOVED: Final = "moved_to = :at"
 
 
@@ -54,6 +55,12 @@ def move_writes(found: Located, target: ItemKey, item: Item) -> list[Json]:
         "ExpressionAttributeValues": at | {":target": binary(target.pk)},
     }
     return [delete, {"Put": put_moved}, {"Update": redirect}]
+
+
+def update_write(item_key: ItemKey, change: str, values: Item) -> Json:
+    """Return the write that changes a record at the version `:expected`."""
+    update = {"Key": item_key.key, "UpdateExpression": change, "ConditionExpression": AT_VERSION}
+    return {"Update": update | {"ExpressionAttributeValues": values}}
 
 
 def delete_writes(found: Located) -> tuple[list[Json], list[Json]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.person_ids import IdCipher
 from peopleinfo.errors import (
+    PersonMerged,
     PersonNotFound,
     StoreUnavailable,
     VersionConflict,
@@ -43,14 +44,17 @@ from peopleinfo.stores.dynamodb.items import (
     item_key_of,
     singleton_key,
 )
+from peopleinfo.stores.dynamodb.key_renewal import KeyRenewals
 from peopleinfo.stores.dynamodb.leases import acquire_lease
 from peopleinfo.stores.dynamodb.match_index import DynamoDBMatchIndex
+from peopleinfo.stores.dynamodb.merges import DynamoDBMerges
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
 from peopleinfo.stores.dynamodb.people_count import estimate_items
 from peopleinfo.stores.dynamodb.record_creator import RecordCreator
 from peopleinfo.stores.dynamodb.record_writer import RecordWriter
 from peopleinfo.stores.dynamodb.record_writes import (
     ORIGIN,
+    SURVIVES,
     Located,
 )
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, SearchEntries
@@ -74,7 +78,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
-_ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", *ORIGIN, INDEXED))
+_ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", SURVIVES, *ORIGIN, INDEXED))
 _DELETED_ATTRIBUTES: Final = f"version, body, moved_to, once, alias, made_at, {INDEXED}"
 _MAX_SCAN_ITEMS: Final = 1_000  # items requested per call; a response holds at most 1 MB
 
@@ -125,7 +129,10 @@ class DynamoDBStore:
         self.imports = DynamoDBImportLog(table, self._ids, self._item_keys, limits, now)
         self.matches = DynamoDBMatchIndex(table, self.search)
         self._writer = RecordWriter(parts)
-        self.trash = DynamoDBTrash(parts, self._find, self._home_of_alias)
+        self._renewals = KeyRenewals(table, record_format, self._versions, self._locate, now)
+        self.merges = DynamoDBMerges(parts, self._find, self._home_of_alias, self._renewals)
+        self.merge_group = self.merges.group
+        self.trash = DynamoDBTrash(parts, self._find, self._home_of_alias, self.merges)
         self._bulk = BulkWriter(parts, self.imports, self._creator.new)
         self.read_checkpoint = self._bulk.read_checkpoint
         self.delete_checkpoint = self._bulk.delete_checkpoint
@@ -144,7 +151,7 @@ class DynamoDBStore:
         found = await self._find(person_id, _ATTRIBUTES)
         body = await self._format.body(found.home, found.item) if found else None
         if found is None or body is None:
-            raise PersonNotFound(person_id)
+            raise await self.merges.missing(person_id)
         return item_person(person_id, found.home, found.item, check_stored(body, person_id))
 
     async def replace(
@@ -166,6 +173,13 @@ class DynamoDBStore:
         return await self._writer.replace(home, current, data, origin)
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
+        found = await self._find(person_id, SURVIVES)
+        if found is not None and SURVIVES not in found.item:
+            await self._delete(person_id, expected)
+        else:
+            await self.merges.erase_group(person_id, expected, self._delete)
+
+    async def _delete(self, person_id: str, expected: int | None) -> None:
         for _ in range(_MAX_ATTEMPTS):
             found = await self._find(person_id, _DELETED_ATTRIBUTES)
             if found is None or not await self._format.has_key(found.home):
@@ -177,12 +191,17 @@ class DynamoDBStore:
         raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
 
     async def read_versions(self, person_id: str, *, after: int, limit: int) -> VersionPage:
-        current = await self._get(person_id)
+        try:
+            current = await self._get(person_id)
+        except PersonMerged:
+            home, versions = await self.merges.last_versions(person_id)
+            return await self._versions.read(home, versions, after, limit)
         version = PersonVersion(current.version, origin_of(current.item, current.version), current.body)
-        return await self._versions.read(current.home, version, after, limit)
+        return await self._versions.read(current.home, [version], after, limit)
 
     async def expire_history(self) -> bool:
         # DynamoDB deletes expired items itself.
+        await self._renewals.resume()
         await self._versions.resume_erasures(self._exists, self._entries.erase)
         return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from peopleinfo.stores.dynamodb.merge_logs import MergeLogs
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class TableWriter:
         self._unique = parts.unique
         self._now = parts.now
         self._locate = parts.locate
+        self._logs = MergeLogs(parts.table, parts.record_format)
 
     async def _undo_entries(self, indexed: IndexChange) -> None:
         """Remove the added entries of a change that was not applied."""

@@ -20,7 +20,7 @@ from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import TransactionCancelled, non_atomic_writes
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes, origin_of, time_of
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_key_of
-from peopleinfo.stores.dynamodb.record_writes import ORIGIN, Located, delete_writes
+from peopleinfo.stores.dynamodb.record_writes import ORIGIN, SURVIVES, Located, delete_writes
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.trash_items import (
@@ -43,11 +43,12 @@ if TYPE_CHECKING:
 
     from peopleinfo.stores.dynamodb.client import Item, Json
     from peopleinfo.stores.dynamodb.items import ItemKey
+    from peopleinfo.stores.dynamodb.merges import DynamoDBMerges
     from peopleinfo.stores.dynamodb.search_entries import IndexChange
     from peopleinfo.stores.dynamodb.table_writer import WriterParts
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
-_ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", "once", "alias", INDEXED, *ORIGIN))
+_ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", "once", "alias", SURVIVES, INDEXED, *ORIGIN))
 _GROUP: Final = 25  # people of a page that are read together
 _MAX_ENTRIES: Final = 1_000  # entries of the list that one request reads
 
@@ -69,11 +70,13 @@ class DynamoDBTrash(TableWriter):
         parts: WriterParts,
         find: Callable[[str, str], Awaitable[Located | None]],
         home_of_alias: Callable[[str], Awaitable[ItemKey | None]],
+        merges: DynamoDBMerges,
     ) -> None:
         """`find` reads the current item of a person; `home_of_alias` returns the home key of an id of another store."""
         super().__init__(parts)
         self._find = find
         self._home_of_alias = home_of_alias
+        self._merges = merges
 
     async def add(
         self, person_id: str, *, expected: int | None = None, expires_at: datetime, principal: str | None = None
@@ -84,7 +87,7 @@ class DynamoDBTrash(TableWriter):
             body = await self._format.body(found.home, found.item) if found else None
             if found is None or body is None:
                 await self._erase_unless_kept(archived)
-                raise PersonNotFound(person_id)
+                raise await self._merges.missing(person_id)
             if expected not in (None, found.version):
                 raise VersionConflict(person_id, actual=found.version)
             archived = found.home
@@ -132,13 +135,15 @@ class DynamoDBTrash(TableWriter):
         raise StoreUnavailable("concurrent changes of the person prevented its restoration; try again")
 
     async def erase(self, person_id: str, *, expected: int | None = None) -> None:
+        survivor, *merged = await self._merges.group(person_id)
         for _ in range(_MAX_ATTEMPTS):
-            deleted = await self._find_deleted(person_id)
+            deleted = await self._find_deleted(survivor)
             if deleted is None:
                 raise PersonNotFound(person_id)
             if expected not in (None, deleted.version):
                 raise VersionConflict(person_id, actual=deleted.version)
-            if await self._erase(deleted, person_id):
+            await self._merges.erase(merged)
+            if await self._erase(deleted, survivor):
                 return
         raise StoreUnavailable("concurrent changes of the person prevented its erasure; try again")
 
@@ -169,7 +174,7 @@ class DynamoDBTrash(TableWriter):
         home = found.home
         new = await self._announce(home, record, Operation.DELETED, found.item)
         attributes = origin_attributes(Origin(Operation.DELETED, principal), new.change.time)
-        attributes |= {name: found.item[name] for name in ("alias", INDEXED) if name in found.item}
+        attributes |= {name: found.item[name] for name in ("alias", SURVIVES, INDEXED) if name in found.item}
         body = await self._format.encrypt_version(home, new.record.version, new.record.body)
         item = trash_item(home, new.record.version, body, expires_at, attributes)
         without_alias = found._replace(item={name: found.item[name] for name in found.item if name != "alias"})
@@ -192,7 +197,8 @@ class DynamoDBTrash(TableWriter):
         write_id = secrets.token_bytes(8)
         attributes = await self._format.update_attributes(home, target, key, new.record, write_id)
         attributes |= origin_attributes(origin, new.change.time) | self._entries.indexed
-        item = target.key | attributes | {name: deleted.item[name] for name in ("alias",) if name in deleted.item}
+        kept = {name: deleted.item[name] for name in ("alias", SURVIVES) if name in deleted.item}
+        item = target.key | attributes | kept
         is_done = False
         try:
             async with self._feed.writing([new.change]):

@@ -25,6 +25,7 @@ from peopleinfo.stores.dynamodb.items import (
     number,
     singleton_key,
 )
+from peopleinfo.stores.dynamodb.merge_items import merged_key
 from peopleinfo.stores.dynamodb.record_writes import ABSENT, AT_VERSION
 
 if TYPE_CHECKING:
@@ -120,9 +121,10 @@ def store_writes(home: ItemKey, target: ItemKey, item: Item) -> list[Json]:
 
 
 async def is_kept(table: TableClient, home: ItemKey) -> bool:
-    """Return whether the person with a home key is stored or in the trash."""
-    # A person can move from the trash between two reads, but must then be stored.
-    return any([await table.get(key, "pk") for key in (home.key, trash_key(home), home.key)])
+    """Return whether the person with a home key is stored, in the trash or merged into another person."""
+    # A person can move from the trash or from the merged records between two reads, but must then be stored.
+    keys = (home.key, trash_key(home), merged_key(home), home.key)
+    return any([await table.get(key, "pk") for key in keys])
 
 
 def _entry_key(home: ItemKey, item: Item) -> Item:

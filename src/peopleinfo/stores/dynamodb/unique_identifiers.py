@@ -19,7 +19,7 @@ from peopleinfo.stores.dynamodb.search_entries import MIN_ENTRY_AGE, read_items
 from peopleinfo.stores.dynamodb.search_items import home_of_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
     from peopleinfo.people.index_entries import IndexPlan
@@ -60,11 +60,11 @@ class UniqueIdentifiers:
         self._bodies = bodies
         self._now = now
 
-    async def check(self, people: Sequence[Incoming]) -> None:
-        """Raise IdentifierConflict if another person has a unique identifier of one of these, and IdentifierPending if one may have it soon."""
+    async def check(self, people: Sequence[Incoming], *, besides: Iterable[ItemKey] = ()) -> None:
+        """Compare with all people except those with the home keys `besides`. Raise IdentifierConflict if another person has a unique identifier of one of these, and IdentifierPending if one may have it soon."""
         if not self._names:
             return
-        homes = {person.home for person in people}
+        homes = {person.home for person in people}.union(besides)
         for index, person in enumerate(people):
             for name, value in values_of(person.data.extra, self._names):
                 _check_among(people[:index], name, value)

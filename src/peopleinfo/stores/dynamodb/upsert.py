@@ -30,6 +30,7 @@ from peopleinfo.stores.dynamodb.items import (
     item_key_of,
     number,
 )
+from peopleinfo.stores.dynamodb.merge_items import merged_key
 from peopleinfo.stores.dynamodb.paging import key_at, position_of
 from peopleinfo.stores.dynamodb.record_writes import (
     ABSENT,
@@ -39,6 +40,7 @@ from peopleinfo.stores.dynamodb.record_writes import (
     carried_attributes,
     delete_writes,
     move_writes,
+    update_write,
 )
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
 from peopleinfo.stores.dynamodb.search_index import home_key
@@ -167,7 +169,9 @@ class Upsert(TableWriter):
         raise StoreUnavailable("concurrent changes of a person prevented its copy; try again")
 
     async def _is_deleted_later(self, home: ItemKey, version: int) -> bool:
-        """Return whether the person is in the trash at the same or a later version; remove it at an earlier one."""
+        """Return whether the person is merged, or in the trash at the same or a later version; remove it at an earlier one."""
+        if await self._table.get(merged_key(home), "pk"):
+            return True
         item = await self._table.get(trash_key(home))
         if item is None:
             return False
@@ -235,7 +239,9 @@ class Upsert(TableWriter):
         made = origin_attributes(UPDATED, changes[0].time)
         async with self._feed.writing(changes):
             await self._entries.add_words([indexed])
-            done = await self._update(found, person.header.surname_key, person.record, made)
+            data = data_of(person.body)
+            log = await self._logs.edit_writes(found.home, found.item, found.version, person.record, data)
+            done = await self._update(found, person.header.surname_key, person.record, made, log)
         if done:
             await self._entries.finish(indexed)
         else:
@@ -267,8 +273,10 @@ class Upsert(TableWriter):
     def _is_outdated(self, item: Item) -> bool:
         return self._entries.is_outdated(item) or ("fold" in item and int_attr(item, "fold") != FOLD_VERSION)
 
-    async def _update(self, found: Located, surname_key: str, record: StoredPerson, made: Item | None = None) -> bool:
-        """Replace the located record and its surname key; return False if the record has changed since."""
+    async def _update(
+        self, found: Located, surname_key: str, record: StoredPerson, made: Item | None = None, log: Sequence[Json] = ()
+    ) -> bool:
+        """Replace the located record and its surname key, with the writes of its log; return False if the record has changed since."""
         target = self._item_keys.rekeyed(found.home, surname_key)
         try:
             attributes = await self._format.update_attributes(
@@ -281,10 +289,13 @@ class Upsert(TableWriter):
             change = "SET " + ", ".join(f"{name} = :{name}" for name in attributes)
             values: Item = {f":{name}": text for name, text in attributes.items()}
             values[":expected"] = number(found.version)
+            if log:
+                update = update_write(target, change, values)
+                return await _applied(self._table.transact_write(update, *log, token=secrets.token_hex(16)))
             return await _applied(self._table.update(target.key, change, AT_VERSION, values))
         item = target.key | carried_attributes(found.item) | attributes
         return await _applied(
-            self._table.transact_write(*move_writes(found, target, item), token=secrets.token_hex(16))
+            self._table.transact_write(*move_writes(found, target, item), *log, token=secrets.token_hex(16))
         )
 
 

@@ -7,9 +7,10 @@ import struct
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.errors import PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.errors import StoreUnavailable, VersionConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import StoredPerson, check_stored
+from peopleinfo.stores.sqlite.merge_rows import missing
 from peopleinfo.stores.sqlite.schema import SECRET
 
 if TYPE_CHECKING:
@@ -64,10 +65,13 @@ def read_records(db: sqlite3.Connection, person_ids: Sequence[str], seqs: Sequen
 
 
 def read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes, int]:
-    """Return version, JSON and plan of a record. Raises PersonNotFound, VersionConflict unless at version `expected`."""
+    """Return version, JSON and plan of a record.
+
+    Raises PersonNotFound, PersonMerged, VersionConflict unless at version `expected`.
+    """
     row: tuple[int, bytes, int] | None = db.execute(_BY_SEQ_WITH_PLAN, (seq,)).fetchone()
     if row is None:
-        raise PersonNotFound(person_id)
+        raise missing(db, person_id, seq)
     if expected not in (None, row[0]):
         raise VersionConflict(person_id, actual=row[0])
     return row

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _POSITION: Final = Struct(
     ">QQ"
 )  # number and time of the last change; a restored file may have another change at the number
-_INSERT: Final = "INSERT INTO changes (person_id, version, operation, at) VALUES"
+_INSERT: Final = "INSERT INTO changes (person_id, version, operation, at, merged_into) VALUES"
 _NEWEST: Final = "SELECT n, at FROM changes ORDER BY n DESC LIMIT 1"
-_PAGE: Final = "SELECT n, person_id, version, operation, at FROM changes WHERE n >= ? ORDER BY n LIMIT ?"
+_PAGE: Final = "SELECT n, person_id, version, operation, at, merged_into FROM changes WHERE n >= ? ORDER BY n LIMIT ?"
 # Keeps the newest change, so that its number is not assigned again.
 _EXPIRE: Final = """
     DELETE FROM changes WHERE n IN (SELECT n FROM changes ORDER BY n LIMIT ?) AND at < ? AND n < (SELECT max(n) FROM changes)
@@ -34,11 +34,16 @@ _START: Final = (0, 0)  # position before the first change
 
 
 def append_changes(
-    db: sqlite3.Connection, people: Iterable[tuple[str, int]], operation: Operation, at: datetime
+    db: sqlite3.Connection,
+    people: Iterable[tuple[str, int]],
+    operation: Operation,
+    at: datetime,
+    merged_into: str | None = None,
 ) -> None:
     """Append one change for each id and version, in the current transaction."""
-    time = milliseconds(at)
-    insert_rows(db, _INSERT, [(bytes.fromhex(person_id), version, operation, time) for person_id, version in people])
+    time, into = milliseconds(at), bytes.fromhex(merged_into) if merged_into else None
+    rows = [(bytes.fromhex(person_id), version, operation, time, into) for person_id, version in people]
+    insert_rows(db, _INSERT, rows)
 
 
 def read_changes(db: sqlite3.Connection, since: bytes | None, limit: int) -> ChangePage:
@@ -64,5 +69,6 @@ def expire_changes(db: sqlite3.Connection, before: datetime, limit: int) -> int:
     return db.execute(_EXPIRE, (limit, milliseconds(before))).rowcount
 
 
-def _change(person_id: bytes, version: int, operation: str, at: int) -> Change:
-    return Change(person_id.hex(), version, Operation(operation), timestamp(_EPOCH + timedelta(milliseconds=at)))
+def _change(person_id: bytes, version: int, operation: str, at: int, merged_into: bytes | None) -> Change:
+    time = timestamp(_EPOCH + timedelta(milliseconds=at))
+    return Change(person_id.hex(), version, Operation(operation), time, merged_into.hex() if merged_into else None)

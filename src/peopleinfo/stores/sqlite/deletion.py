@@ -7,10 +7,11 @@ deletes the key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from peopleinfo.errors import OutcomeUnknown
 from peopleinfo.stores.sqlite import batches
+from peopleinfo.stores.sqlite.merge_rows import missing, outermost, take_merged
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from peopleinfo.stores.sqlite.history import Recorder
     from peopleinfo.stores.sqlite.search_entries import SearchEntries
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
+
+T = TypeVar("T")
 
 _FORGET_ID: Final = "DELETE FROM foreign_ids WHERE person_id = ?"
 _CLEAR_RESPONSES: Final = "UPDATE once SET answer = NULL WHERE seq = ?"
@@ -50,29 +53,41 @@ class Eraser:
         """Erase a stored person; see `PersonWriter.delete`."""
 
         def change(db: sqlite3.Connection) -> None:
-            version, body, plan = batches.read_expected(db, person_id, seq, expected)
-            self._entries.remove(db, seq, body, plan)
-            db.execute("DELETE FROM people WHERE seq = ?", (seq,))
-            self.erase_copies(db, person_id, seq, version)
+            survivor_id, survivor = outermost(db, person_id, seq)
+            if survivor != seq and expected is not None:
+                raise missing(db, person_id, seq)
+            version, body, plan = batches.read_expected(db, survivor_id, survivor, expected)
+            self._entries.remove(db, survivor, body, plan)
+            db.execute("DELETE FROM people WHERE seq = ?", (survivor,))
+            self.erase_copies(db, survivor_id, survivor, version)
 
         await self.run(change)
 
     def erase_copies(self, db: sqlite3.Connection, person_id: str, seq: int, version: int) -> None:
-        """Erase the copies of a person whose row at its last `version` was deleted, and record the deletion."""
+        """Erase the copies of a person whose row at its last `version` was deleted, and record the deletion.
+
+        Also erases all records that are merged into this one: they are one person.
+        """
         self._recorder.deleted(db, seq, person_id, version, self._now())
         db.execute(_FORGET_ID, (bytes.fromhex(person_id),))
         clear_responses(db, seq)
         if self._encrypted:
-            db.execute(_NOTE_KEY, (seq,))
+            db.executemany(_NOTE_KEY, [(seq,), (-seq,)])
+        for merged in take_merged(db, seq):
+            self.erase_copies(db, *merged)
 
-    async def run(self, change: Callable[[sqlite3.Connection], None]) -> None:
-        """Run a change that erases people, then delete their keys. Raises OutcomeUnknown if keys remain until `resume`."""
-        await self._writer.run(change, deletes=not self._encrypted)
+    async def run(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a change that makes keys unused, return its result, then delete the keys.
+
+        Raises OutcomeUnknown if keys remain until `resume`.
+        """
+        result = await self._writer.run(change, deletes=not self._encrypted)
         if self._encrypted:
             try:
                 await self._writer.run(delete_unused_keys, deletes=True)
             except Exception as error:
                 raise OutcomeUnknown("the encryption key of the person could not be deleted yet") from error
+        return result
 
     async def resume(self) -> None:
         """Delete the keys that an interrupted erasure left."""

@@ -45,6 +45,7 @@ def encrypt_database(path: Path, encryption: Encryption, *, on_progress: Callabl
         reset(db)  # the index contains readable words
         count = _encrypt_records(db, encryptor, on_progress)
         _encrypt_trash(db, encryptor)
+        _encrypt_merges(db, encryptor)
         _encrypt_history(db, encryptor)
         for key, seq, response in db.execute("SELECT key, seq, answer FROM once WHERE answer IS NOT NULL").fetchall():
             db.execute("UPDATE once SET answer = ? WHERE key = ?", (encryptor.encrypt_response(db, seq, response), key))
@@ -70,6 +71,15 @@ def _encrypt_trash(db: sqlite3.Connection, encryptor: person_keys.EncryptingWrit
         changed = [(body, seq) for _, seq, _, _, body in encryptor.encrypt_new(db, rows)]
         db.executemany("UPDATE trash SET body = ? WHERE seq = ?", changed)
         last = rows[-1][1]
+
+
+def _encrypt_merges(db: sqlite3.Connection, encryptor: person_keys.EncryptingWriter) -> None:
+    rows = db.execute("SELECT '', seq, 0, version, body FROM merged_people").fetchall()
+    changed = [(body, seq) for _, seq, _, _, body in encryptor.encrypt_new(db, rows)]
+    db.executemany("UPDATE merged_people SET body = ? WHERE seq = ?", changed)
+    for seq, version, body in db.execute("SELECT seq, version, body FROM merge_logs").fetchall():
+        encrypted = encryptor.encrypt_log(db, seq, version, body)
+        db.execute("UPDATE merge_logs SET body = ? WHERE seq = ?", (encrypted, seq))
 
 
 def _encrypt_history(db: sqlite3.Connection, encryptor: person_keys.EncryptingWriter) -> None:
@@ -142,11 +152,11 @@ class SqliteKeyStore:
 
     async def keys(self, position: bytes) -> tuple[list[PersonKey], bytes]:
         """Return a batch of keys and the position of the next batch, empty at the end."""
-        first = int.from_bytes(position)
+        first = int.from_bytes(position, signed=True) if position else -(1 << 63)  # a negative seq: the previous key
         rows = self._db.execute(
             "SELECT seq, wrapped FROM person_keys WHERE seq >= ? ORDER BY seq LIMIT ?", (first, _BATCH_ROWS)
         ).fetchall()
-        next_position = (rows[-1][0] + 1).to_bytes(BLOCK_SIZE) if len(rows) == _BATCH_ROWS else b""
+        next_position = (rows[-1][0] + 1).to_bytes(BLOCK_SIZE, signed=True) if len(rows) == _BATCH_ROWS else b""
         return [
             PersonKey(person_keys.owner_of(seq) if seq else SECRET_OWNER, wrapped) for seq, wrapped in rows
         ], next_position
@@ -155,7 +165,7 @@ class SqliteKeyStore:
         """Replace wrapped keys; skip keys that were deleted or changed since they were read."""
         with self._transaction():
             self._db.executemany(
-                "UPDATE person_keys SET wrapped = ? WHERE seq = ? AND wrapped = ?",
+                "UPDATE person_keys SET wrapped = ?1 WHERE seq IN (?2, -?2) AND wrapped = ?3",
                 [(new, _seq(owner), old) for (owner, old), new in changed],
             )
 

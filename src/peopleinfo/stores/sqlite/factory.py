@@ -141,6 +141,8 @@ def _create_views(
         db.execute(schema.IN_ORDER)
         db.execute(schema.READABLE_HISTORY)
         db.execute(schema.READABLE_TRASH)
+        db.execute(schema.READABLE_MERGED)
+        db.execute(schema.READABLE_LOGS)
         return None
     from peopleinfo.stores.sqlite import person_keys  # noqa: PLC0415 - as above
 

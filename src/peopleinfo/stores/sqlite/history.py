@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import PersonNotFound
-from peopleinfo.people.history import Operation, Origin, PersonVersion, VersionPage, default_operation, milliseconds
+from peopleinfo.people.history import (
+    Operation,
+    Origin,
+    PersonVersion,
+    VersionPage,
+    default_operation,
+    feed_operation,
+    milliseconds,
+)
 from peopleinfo.people.import_log import first_id, retention
 from peopleinfo.people.person import check_stored
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.stores.sqlite.changes import append_changes, expire_changes
 from peopleinfo.stores.sqlite.imports import expire_imports
+from peopleinfo.stores.sqlite.merge_rows import merged_versions
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,6 +37,9 @@ _ARCHIVE: Final = """
 _ARCHIVE_DELETION: Final = """
     INSERT OR REPLACE INTO history (seq, version, operation, principal, replaced_at, body)
     SELECT seq, version, 'deleted', principal, ?, body FROM trash WHERE seq = ?
+"""
+_INSERT: Final = """
+    INSERT OR REPLACE INTO history (seq, version, operation, principal, import_id, replaced_at, body) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _EXCEEDING: Final = "DELETE FROM history WHERE seq = ? AND version < ?"
 _ERASE: Final = "DELETE FROM history WHERE seq = ?"
@@ -57,7 +69,13 @@ class Recorder:
     ) -> None:
         """Record the replacement of a record by its next version. Call this before its row is updated."""
         self._archive(db, _ARCHIVE, seq, record, now)
-        append_changes(db, [(record.person_id, record.version)], operation, now)
+        append_changes(db, [(record.person_id, record.version)], feed_operation(operation), now)
+
+    def archive(self, db: sqlite3.Connection, seq: int, version: PersonVersion, current: int, now: datetime) -> None:
+        """Store an earlier version of a record whose current version is `current`; its body is in the stored form."""
+        if self._limits.max_versions != 0 and version.version >= self._limits.oldest_version(current):
+            row = (seq, version.version, *version.origin, milliseconds(now), version.body)
+            db.execute(_INSERT, row)
 
     def restoring(self, db: sqlite3.Connection, seq: int, record: StoredPerson, now: datetime) -> None:
         """Record the next version of a person in the trash. Call this before its row in the trash is deleted."""
@@ -79,11 +97,9 @@ class Recorder:
         """Return a page of versions; see `VersionReader.read_versions`."""
         db.execute("BEGIN")  # both queries read the same state
         try:
-            current = db.execute(_CURRENT, (seq,)).fetchone()
-            if current is None:
-                raise PersonNotFound(person_id)
-            first = max(after, self._limits.oldest_version(current[0]) - 1)
-            bounds = (seq, first, current[0], self._limits.replaced_after(self._now()), limit)
+            last = _last_versions(db, person_id, seq)
+            first = max(after, self._limits.oldest_version(last[-1].version) - 1)
+            bounds = (seq, first, last[0].version, self._limits.replaced_after(self._now()), limit)
             versions, size = [], 0
             for row in db.execute(_EARLIER, bounds):
                 versions.append(_version(*row))
@@ -94,7 +110,8 @@ class Recorder:
             db.execute("COMMIT")
         if len(versions) == limit or size >= PAGE_SIZE:
             return VersionPage(versions, more=True)
-        return VersionPage([*versions, *([_version(*current)] if current[0] > after else [])], more=False)
+        versions += [version for version in last if version.version > after]
+        return VersionPage(versions[:limit], more=len(versions) > limit)
 
     def expire(self, db: sqlite3.Connection) -> bool:
         """Delete some of the expired versions and changes; return whether there may be more."""
@@ -109,6 +126,15 @@ class Recorder:
 def erase_history(db: sqlite3.Connection, seq: int) -> None:
     """Delete all earlier versions of a record."""
     db.execute(_ERASE, (seq,))
+
+
+def _last_versions(db: sqlite3.Connection, person_id: str, seq: int) -> list[PersonVersion]:
+    """Return the versions of a record that are not in the history. Raises PersonNotFound."""
+    current = db.execute(_CURRENT, (seq,)).fetchone()
+    last = [_version(*current)] if current else merged_versions(db, person_id, seq)
+    if not last:
+        raise PersonNotFound(person_id)
+    return last
 
 
 def _version(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 from contextlib import closing
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.crypto.cipher import KEY_SIZE
-from peopleinfo.crypto.ciphertext_format import RECORD, RESPONSE, context
+from peopleinfo.crypto.ciphertext_format import MERGE_LOG, RECORD, RESPONSE, context
 from peopleinfo.crypto.keyring import KeyCache, Keyring, Wrapped
 from peopleinfo.crypto.store_keys import SECRET_OWNER, RecordEncryption, check_index, fingerprint
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreMissing
@@ -71,14 +72,32 @@ _DECRYPTED_TRASH: Final = """
         decrypted(t.seq, t.version, t.body, k.wrapped) AS body
     FROM trash t CROSS JOIN person_keys k ON k.seq = t.seq
 """
+_DECRYPTED_MERGED: Final = """
+    CREATE TEMP VIEW readable_merged AS
+    SELECT m.seq, m.merge_id, m.merged_into, m.version, m.operation, m.principal, m.import_id,
+        decrypted(m.seq, m.version, m.body, k.wrapped) AS body
+    FROM merged_people m CROSS JOIN person_keys k ON k.seq = m.seq
+"""
+_DECRYPTED_LOGS: Final = """
+    CREATE TEMP VIEW readable_logs AS
+    SELECT l.seq, l.version, decrypted_log(l.seq, l.version, l.body, k.wrapped) AS body
+    FROM merge_logs l CROSS JOIN person_keys k ON k.seq = l.seq
+"""
 _KEY_MISSING: Final = """
     SELECT p.seq, k.seq IS NULL FROM people p INDEXED BY people_by_seq LEFT JOIN person_keys k ON k.seq = p.seq
     WHERE p.seq > ? ORDER BY p.seq LIMIT ?
 """
-_TRASH_KEY_MISSING: Final = "SELECT t.seq FROM trash t LEFT JOIN person_keys k ON k.seq = t.seq WHERE k.seq IS NULL"
+_OTHER_KEY_MISSING: Final = """
+    SELECT t.seq FROM trash t LEFT JOIN person_keys k ON k.seq = t.seq WHERE k.seq IS NULL
+    UNION ALL SELECT m.seq FROM merged_people m LEFT JOIN person_keys k ON k.seq = m.seq WHERE k.seq IS NULL
+"""
+_KEEP_PREVIOUS: Final = "INSERT INTO person_keys SELECT -seq, wrapped FROM person_keys WHERE seq = ?"
+_RESPONSES: Final = "SELECT key, answer FROM once WHERE seq = ? AND answer IS NOT NULL"
 _PURGE: Final = (
     "DELETE FROM people WHERE seq IN (SELECT value FROM json_each(?))",
     "DELETE FROM trash WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM merged_people WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM merge_logs WHERE seq IN (SELECT value FROM json_each(?))",
     "DELETE FROM history WHERE seq IN (SELECT value FROM json_each(?))",
     "DELETE FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))",  # one scan for all
     "UPDATE once SET answer = NULL WHERE seq IN (SELECT value FROM json_each(?))",
@@ -190,27 +209,42 @@ class DecryptingReader:
         db.execute(_DECRYPTED_VIEW.format(name="in_order", index="INDEXED BY people_by_seq"))
         db.execute(_DECRYPTED_HISTORY)
         db.execute(_DECRYPTED_TRASH)
+        db.create_function("decrypted_log", 4, partial(self.decrypt, kind=MERGE_LOG))
+        db.execute(_DECRYPTED_MERGED)
+        db.execute(_DECRYPTED_LOGS)
 
-    def decrypt(self, seq: int, version: int, body: bytes, wrapped: bytes) -> bytes:
-        """Return the JSON of a record (the SQL function `decrypted`). Raises StoreDamaged."""
+    def decrypt(self, seq: int, version: int, body: bytes, wrapped: bytes, kind: bytes = RECORD) -> bytes:
+        """Return the JSON of a record (the SQL function `decrypted`) or of a log. Raises StoreDamaged."""
         self._cache.expire()
+        text = context(kind, owner_of(seq), version)
         try:
             key = self._cache.get(wrapped) or self._unwrap(seq, wrapped)
-            return key.decrypt(body, context(RECORD, owner_of(seq), version))
+            return key.decrypt(body, text)
         except DecryptionFailed as error:
-            raise self._errors.decryption_failed() from error
+            return self._decrypt_with_previous(seq, body, text, error)
+
+    def _decrypt_with_previous(self, seq: int, body: bytes, text: bytes, error: DecryptionFailed) -> bytes:
+        """Decrypt with the key before the last one, which remains if the renewal of the key was interrupted."""
+        row = self._db.execute("SELECT wrapped FROM person_keys WHERE seq = ?", (-seq,)).fetchone()
+        try:
+            if row is not None:
+                return self._unwrap(seq, row[0]).decrypt(body, text)
+        except DecryptionFailed:
+            pass
+        raise self._errors.decryption_failed() from error
 
     def read_by_surname(self, key: str, after: int, limit: int) -> Generator[tuple[int, bytes]]:
         """Yield seq and JSON of the records with an indexed surname key, after a seq. Raises StoreDamaged, sqlite3.Error."""
         self._cache.expire()
         cached = self._cache.get
-        try:
-            with closing(self._db.execute(_BY_SURNAME, (key, after, limit))) as rows:
-                for seq, version, body, wrapped in rows:
+        with closing(self._db.execute(_BY_SURNAME, (key, after, limit))) as rows:
+            for seq, version, body, wrapped in rows:
+                try:
                     record_key = cached(wrapped) or self._unwrap(seq, wrapped)
-                    yield seq, record_key.decrypt(body, context(RECORD, _block(seq, 0), version))
-        except DecryptionFailed as error:
-            raise self._errors.decryption_failed() from error
+                    text = record_key.decrypt(body, context(RECORD, _block(seq, 0), version))
+                except DecryptionFailed:
+                    text = self.decrypt(seq, version, body, wrapped)
+                yield seq, text
 
     def _unwrap(self, seq: int, wrapped: bytes) -> Cipher:
         return self._cache.put(wrapped, self._unwrap_key(owner_of(seq), wrapped))
@@ -244,6 +278,31 @@ class EncryptingWriter:
         """Encrypt another version of a stored record."""
         return self._encrypt(db, seq, RECORD, version, body)
 
+    def encrypt_log(self, db: sqlite3.Connection, seq: int, version: int, body: bytes) -> bytes:
+        """Encrypt the log of a record into which others are merged."""
+        return self._encrypt(db, seq, MERGE_LOG, version, body)
+
+    def renew_key(self, db: sqlite3.Connection, seq: int) -> None:
+        """Give a record a new key, with which the caller encrypts all its data again, except for saved responses.
+
+        SQLite commits the key file first. The previous key remains as an unused key, so the data can be decrypted if the process ends
+        before the commit of the other file.
+        """
+        responses = [
+            (key, self.decrypt_response(db, seq, response))
+            for key, response in db.execute(_RESPONSES, (seq,)).fetchall()
+        ]
+        if db.execute("DELETE FROM unused_keys WHERE seq = ?", (-seq,)).rowcount:
+            db.execute("DELETE FROM person_keys WHERE seq = ?", (-seq,))
+        if not db.execute("SELECT 1 FROM person_keys WHERE seq = ?", (-seq,)).fetchone():
+            db.execute(_KEEP_PREVIOUS, (seq,))
+            _, wrapped = self._keys.new(owner_of(seq))
+            db.execute("UPDATE person_keys SET wrapped = ? WHERE seq = ?", (wrapped, seq))
+        db.execute("INSERT INTO unused_keys VALUES (?)", (-seq,))
+        for key, response in responses:
+            if response is not None:
+                db.execute("UPDATE once SET answer = ? WHERE key = ?", (self.encrypt_response(db, seq, response), key))
+
     def encrypt_response(self, db: sqlite3.Connection, seq: int, body: bytes) -> bytes:
         """Encrypt the response stored under an idempotency key."""
         return self._encrypt(db, seq, RESPONSE, 1, body)
@@ -259,12 +318,12 @@ class EncryptingWriter:
     def purge(self, db: sqlite3.Connection, after: int, limit: int, *, remove: bool) -> tuple[list[int], int]:
         """Return the next records after a seq, and how many have no key; with `remove` delete those.
 
-        The first call also counts and deletes the people in the trash without a key.
+        The first call also counts and deletes the people in the trash and the merged records without a key.
         """
         rows = db.execute(_KEY_MISSING, (after, limit)).fetchall()
         without_key = [seq for seq, lacks_key in rows if lacks_key]
         if not after:
-            without_key += [seq for (seq,) in db.execute(_TRASH_KEY_MISSING)]
+            without_key += [seq for (seq,) in db.execute(_OTHER_KEY_MISSING)]
         if without_key and remove:
             seqs = json.dumps(without_key)
             for statement in _PURGE:
@@ -280,7 +339,7 @@ class EncryptingWriter:
 
 def owner_of(seq: int) -> bytes:
     """Return the 16 bytes encoded in the id of a record."""
-    return _block(seq, 0)
+    return _block(abs(seq), 0)
 
 
 def _stored_fingerprint(people: Path) -> bytes | None:
@@ -293,7 +352,8 @@ def _stored_fingerprint(people: Path) -> bytes | None:
 def _contains_people(people: Path) -> bool:
     with closing(connect(people)) as db:
         found: tuple[Any, ...] = db.execute(
-            "SELECT EXISTS (SELECT 1 FROM people UNION SELECT 1 FROM once UNION SELECT 1 FROM trash)"
+            "SELECT EXISTS (SELECT 1 FROM people UNION SELECT 1 FROM once UNION SELECT 1 FROM trash "
+            "UNION SELECT 1 FROM merged_people)"
         ).fetchone()
     return bool(found[0])
 

@@ -175,11 +175,45 @@ MIGRATIONS: Final = (
         seq INTEGER PRIMARY KEY
     ) STRICT;
     """,
+    """
+    ALTER TABLE changes ADD COLUMN merged_into BLOB;
+    CREATE TABLE merged_people (        -- records merged into another one; none of them is in the table of people
+        seq INTEGER PRIMARY KEY,
+        person_id BLOB NOT NULL,
+        survivor_seq INTEGER NOT NULL,
+        merged_into BLOB NOT NULL,      -- id of the survivor
+        merge_id BLOB NOT NULL,
+        version INTEGER NOT NULL,       -- before the merge
+        operation TEXT,
+        principal TEXT,
+        import_id BLOB,
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX merged_people_by_survivor ON merged_people (survivor_seq);
+    CREATE TABLE merge_logs (           -- events of the records into which others are merged
+        seq INTEGER PRIMARY KEY,
+        version INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE merges (               -- without values; also undone merges
+        n INTEGER PRIMARY KEY,
+        merge_id BLOB NOT NULL UNIQUE,
+        body BLOB NOT NULL              -- the JSON of a MergeRecord
+    ) STRICT;
+    CREATE TABLE merge_members (
+        seq INTEGER NOT NULL,
+        merge_id BLOB NOT NULL,
+        PRIMARY KEY (seq, merge_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX merge_members_by_merge ON merge_members (merge_id);
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.
 READABLE: Final = "CREATE TEMP VIEW readable AS SELECT * FROM people"
 IN_ORDER: Final = "CREATE TEMP VIEW in_order AS SELECT * FROM people INDEXED BY people_by_seq"
+READABLE_MERGED: Final = "CREATE TEMP VIEW readable_merged AS SELECT * FROM merged_people"
+READABLE_LOGS: Final = "CREATE TEMP VIEW readable_logs AS SELECT * FROM merge_logs"
 READABLE_HISTORY: Final = "CREATE TEMP VIEW readable_history AS SELECT * FROM history"
 READABLE_TRASH: Final = "CREATE TEMP VIEW readable_trash AS SELECT * FROM trash"
 

@@ -7,7 +7,6 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from peopleinfo.crypto.person_ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import IdentifierConflict, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.history import UPDATED, Operation, Origin
@@ -17,7 +16,6 @@ from peopleinfo.people.person import (
     StoredPerson,
     check_stored,
     encode_person,
-    is_id,
     split_record,
     timestamp,
 )
@@ -32,12 +30,15 @@ from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.imports import SqliteImportLog, check_not_undone, record_imported
 from peopleinfo.stores.sqlite.match_index import SqliteMatchIndex
+from peopleinfo.stores.sqlite.merge_rows import MergeLogs, missing
+from peopleinfo.stores.sqlite.merges import SqliteMerges
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
+from peopleinfo.stores.sqlite.person_seqs import PersonSeqs
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
 from peopleinfo.stores.sqlite.trash import SqliteTrash
 from peopleinfo.stores.sqlite.upgrade import find_in_both_versions
-from peopleinfo.stores.sqlite.upsert import Upsert, foreign_seq, latest_versions
+from peopleinfo.stores.sqlite.upsert import Upsert, latest_versions
 from peopleinfo.telemetry.metrics import SQLITE_QUEUE_LENGTH, SQLITE_WAL_BYTES
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _READINESS_TIMEOUT: Final = 2.0
-_ID_CHECK: Final = bytes(BLOCK_SIZE - SEQ_SIZE)  # second half of an id's block; identifies ids that this store issued
 
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body, principal, import_id, plan) VALUES"
 _UPDATE: Final = """
@@ -104,31 +104,49 @@ class SqliteStore:
         self._idempotency = IdempotencyKeys(encryptor, now)
         self.index_value: Callable[[str], str] = encryptor.index if encryptor else str
         self._entries = entries
-        batch = BatchCreator(writer, self._insert, self._idempotency, self._id_of, entries.plan.unique, self)
+        self._seqs = seqs = PersonSeqs(reader, errors, secret)
+        batch = BatchCreator(writer, self._insert, self._idempotency, seqs.id_of, entries.plan.unique, self)
         self.create_each = batch.create_each
         self.search = SqliteSearchIndex(self._in_thread, entries, reader)
         self.matches = SqliteMatchIndex(self._in_thread, writer, self.search)
+        self._logs = MergeLogs(encryptor)
         self._eraser = Eraser(writer, recorder, entries, now, encrypted=encryptor is not None)
         self.trash = SqliteTrash(
             writer,
             self._in_thread,
-            self._seq,
+            seqs.of,
             now,
             encryptor=encryptor,
             recorder=recorder,
             entries=entries,
             eraser=self._eraser,
         )
-        self._ids = IdCipher(self.secret)  # encodes in the writer's thread only, decodes in the loop's
+        self.merges = self._merges(writer)
+        self.merge_group = self.merges.group
+
+    def _merges(self, writer: GroupCommitWriter) -> SqliteMerges:
+        return SqliteMerges(
+            writer,
+            self._in_thread,
+            self._seqs.of_all,
+            self._now,
+            encryptor=self._encryptor,
+            recorder=self._recorder,
+            entries=self._entries,
+            eraser=self._eraser,
+            logs=self._logs,
+            replace=self._replace,
+        )
 
     async def get(self, person_id: str) -> StoredPerson:
-        seq = self._seq(person_id)
+        seq = self._seqs.of(person_id)
         try:
             row = self._reader.execute(batches.BY_SEQ, (seq,)).fetchone()
         except sqlite3.Error as error:
             raise self._errors.translate(error) from error
         if row is None:
-            raise PersonNotFound(person_id)
+            with self._store_errors():
+                raise missing(self._reader, person_id, seq)
         return StoredPerson(person_id, row[0], check_stored(row[1], person_id))
 
     async def create(
@@ -136,7 +154,7 @@ class SqliteStore:
     ) -> StoredPerson:
         def change(db: sqlite3.Connection) -> StoredPerson:
             if idempotency_key is not None and (first := self._idempotency.replay(db, idempotency_key)):
-                return StoredPerson(self._id_of(first[0]), 1, first[1])
+                return StoredPerson(self._seqs.id_of(first[0]), 1, first[1])
             (record,) = self._insert(db, [details], Origin(Operation.CREATED, principal))
             if idempotency_key is not None:
                 (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
@@ -154,13 +172,13 @@ class SqliteStore:
         current: StoredPerson | None = None,
         origin: Origin = UPDATED,
     ) -> StoredPerson:
-        seq = self._seq(person_id)
+        seq = self._seqs.of(person_id)
         return await self._writer.run(
             lambda db: self._replace(db, seq, person_id, details, expected, origin), size=batches.variable_size(details)
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
-        await self._eraser.delete(person_id, self._seq(person_id), expected)
+        await self._eraser.delete(person_id, self._seqs.of(person_id), expected)
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         key = self._encryptor.index_lookup(person_filter) if self._encryptor else person_filter.surname_key
@@ -210,7 +228,7 @@ class SqliteStore:
         return await self._writer.run(change)
 
     async def read_versions(self, person_id: str, *, after: int, limit: int) -> VersionPage:
-        seq = self._seq(person_id)
+        seq = self._seqs.of(person_id)
         return await self._in_thread(lambda db: self._recorder.read(db, person_id, seq, after, limit))
 
     async def read_changes(self, *, since: bytes | None, limit: int) -> ChangePage:
@@ -223,7 +241,7 @@ class SqliteStore:
     async def replace_many(
         self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
     ) -> list[ReplaceOutcome]:
-        seqs = self._seqs([current.person_id for _, current in replacements])
+        seqs = self._seqs.of_all([current.person_id for _, current in replacements])
 
         def change(db: sqlite3.Connection) -> list[ReplaceOutcome]:
             check_not_undone(db, origin.import_id)
@@ -241,7 +259,7 @@ class SqliteStore:
         return await self._writer.run(change, size=sum(batches.variable_size(data) for data, _ in replacements))
 
     async def get_many(self, person_ids: Sequence[str]) -> list[StoredPerson | None]:
-        seqs = self._seqs(person_ids)
+        seqs = self._seqs.of_all(person_ids)
         if len(seqs) > batches.SHORT_READ:
             return await self._in_thread(lambda db: batches.read_records(db, person_ids, seqs))
         with self._store_errors():
@@ -264,7 +282,7 @@ class SqliteStore:
     async def upsert_many(
         self, people: Sequence[bytes], *, checkpoint: tuple[Checkpoint, Checkpoint] | None = None
     ) -> int:
-        incoming = latest_versions(people, self._own_seq)
+        incoming = latest_versions(people, self._seqs.own)
 
         def change(db: sqlite3.Connection) -> int:
             advance_checkpoint(db, checkpoint)
@@ -281,6 +299,7 @@ class SqliteStore:
                 if self._encryptor:
                     key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
                 self._recorder.replacing(db, seq, StoredPerson(*person.key, body), Operation.UPDATED, now)
+                self._logs.edited(db, seq, version, data_of(person.row[-1]))
                 db.execute(_UPDATE, (key, fold, version, body, *UPDATED, self._entries.number, seq))
             return len(upsert.inserts) + len(upsert.updates)
 
@@ -320,28 +339,6 @@ class SqliteStore:
             except TimeoutError:
                 raise StoreUnavailable("queued writes did not finish in time") from None
 
-    def _seq(self, person_id: str) -> int:
-        seq = self._own_seq(person_id)
-        if seq is None and (seq := self._foreign_seq(person_id)) is None:
-            raise PersonNotFound(person_id)
-        return seq
-
-    def _seqs(self, person_ids: Sequence[str]) -> list[int]:
-        """Return the seqs of ids; 0 for an unknown id."""
-        own = batches.own_seqs(*self._ids.decode_many(person_ids))
-        return [own.get(person_id) or self._foreign_seq(person_id) or 0 for person_id in person_ids]
-
-    def _own_seq(self, person_id: str) -> int | None:
-        """Return the seq encoded in an id that this store issued, None for any other id."""
-        block = self._ids.decode(person_id)
-        return int.from_bytes(block[:SEQ_SIZE]) if block is not None and block[SEQ_SIZE:] == _ID_CHECK else None
-
-    def _foreign_seq(self, person_id: str) -> int | None:
-        if not is_id(person_id):
-            return None
-        with self._store_errors():
-            return foreign_seq(self._reader, person_id)
-
     async def _in_thread(self, read: Callable[[sqlite3.Connection], T]) -> T:
         def work() -> T:
             with self._store_errors():
@@ -357,9 +354,6 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise self._errors.translate(error) from error
 
-    def _id_of(self, seq: int) -> str:
-        return self._ids.encode(seq.to_bytes(SEQ_SIZE) + _ID_CHECK)
-
     def _insert(self, db: sqlite3.Connection, people: Sequence[PersonData], origin: Origin) -> list[StoredPerson]:
         batches.check_not_encrypted(db, encrypted=self._encryptor is not None)
         (last,) = db.execute(
@@ -368,7 +362,7 @@ class SqliteStore:
         at = timestamp(now := self._now())
         rows, records = [], []
         for seq, details in enumerate(people, start=last - len(people) + 1):
-            record = encode_person(self._id_of(seq), 1, details, created_at=at, updated_at=at)
+            record = encode_person(self._seqs.id_of(seq), 1, details, created_at=at, updated_at=at)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
         self._entries.add_unique(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
@@ -396,4 +390,5 @@ class SqliteStore:
         self._recorder.replacing(db, seq, record, origin.operation, now)
         self._entries.replace(db, seq, old, plan, details)
         db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, self._entries.number, seq))
+        self._logs.edited(db, seq, record.version, details)
         return record

@@ -17,6 +17,7 @@ from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.people.trash import TrashedPerson, TrashPage
 from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.deletion import clear_responses
+from peopleinfo.stores.sqlite.merge_rows import outermost
 
 if TYPE_CHECKING:
     import sqlite3
@@ -133,13 +134,14 @@ class SqliteTrash:
         seq = self._seq(person_id)
 
         def change(db: sqlite3.Connection) -> None:
-            row = db.execute(_VERSION, (seq,)).fetchone()
+            survivor_id, survivor = outermost(db, person_id, seq)
+            row = db.execute(_VERSION, (survivor,)).fetchone()
             if row is None:
                 raise PersonNotFound(person_id)
             if expected not in (None, row[0]):
                 raise VersionConflict(person_id, actual=row[0])
-            db.execute("DELETE FROM trash WHERE seq = ?", (seq,))
-            self._eraser.erase_copies(db, person_id, seq, row[0])
+            db.execute("DELETE FROM trash WHERE seq = ?", (survivor,))
+            self._eraser.erase_copies(db, survivor_id, survivor, row[0])
 
         await self._eraser.run(change)
 

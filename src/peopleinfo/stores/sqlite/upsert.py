@@ -21,6 +21,7 @@ _SEQS_PER_MILLISECOND: Final = 1 << 18
 _LAST_IN_RANGE: Final = """
     SELECT max(seq) FROM (
         SELECT max(seq) AS seq FROM people WHERE seq >= ?1 AND seq < ?2 UNION ALL SELECT max(seq) FROM trash WHERE seq >= ?1 AND seq < ?2
+        UNION ALL SELECT max(seq) FROM merged_people WHERE seq >= ?1 AND seq < ?2
     )
 """
 _IN_TRASH: Final = "SELECT version FROM trash WHERE seq = ?"
@@ -96,9 +97,10 @@ class Upsert:
             self._db.execute("UPDATE deployment SET last_seq = max(last_seq, ?)", (last,))
 
     def _is_deleted_later(self, seq: int, version: int) -> bool:
-        """Return whether the person is in the trash at the same or a later version."""
+        """Return whether the person is in the trash at the same or a later version, or merged into another person."""
         row = self._db.execute(_IN_TRASH, (seq,)).fetchone()
-        return row is not None and row[0] >= version
+        merged = self._db.execute("SELECT 1 FROM merged_people WHERE seq = ?", (seq,)).fetchone()
+        return merged is not None or (row is not None and row[0] >= version)
 
     def _remove_rest(self, seq: int) -> None:
         """Remove the rest of an earlier record with this seq; the new record replaces its key."""

@@ -1,0 +1,96 @@
+"""Erasure of merged records: the records of one person are erased together."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from peopleinfo.errors import PersonNotFound
+from peopleinfo.people.history import Operation
+from peopleinfo.stores.dynamodb.changes import Announcement
+from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
+from peopleinfo.stores.dynamodb.history import time_of
+from peopleinfo.stores.dynamodb.items import ALIAS, binary, bytes_attr, item_key_of, singleton_key
+from peopleinfo.stores.dynamodb.merge_items import remove_merged
+from peopleinfo.stores.dynamodb.merge_reader import MergeReader
+from peopleinfo.stores.dynamodb.trash_items import trash_key
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from peopleinfo.stores.dynamodb.client import Json
+    from peopleinfo.stores.dynamodb.merge_items import MergedItem
+
+
+class MergeEraser(MergeReader):
+    """Erases merged records."""
+
+    async def erase_group(
+        self, person_id: str, expected: int | None, delete: Callable[[str, int | None], Awaitable[None]]
+    ) -> None:
+        """Erase a record with all records that are merged with it; `delete` erases the current record.
+
+        The record that the caller names is erased last, so that the caller can repeat an interrupted erasure.
+        """
+        survivor, *merged = await self.group(person_id)
+        if survivor != person_id and expected is not None:
+            raise await self.missing(person_id)
+        await self.erase([each for each in merged if each != person_id])
+        try:
+            with non_atomic_writes() if len(merged) > 1 else nullcontext():
+                await delete(survivor, expected)
+        except PersonNotFound:
+            if survivor == person_id or await self._is_in_trash(survivor):
+                raise
+            # An earlier erasure was interrupted after the survivor.
+        if survivor != person_id:
+            with non_atomic_writes():
+                await self.erase([person_id])
+
+    async def erase(self, person_ids: Sequence[str]) -> None:
+        """Erase merged records; skip those that are not merged."""
+        for person_id in person_ids:
+            if merged := await self.merged(person_id):
+                await self._erase(person_id, merged)
+
+    async def _erase(self, person_id: str, merged: MergedItem) -> None:
+        home = merged.home
+        foreign_id = person_id if self._ids.encode(home.block) != person_id else None
+        change = Announcement(home, merged.version + 2, Operation.DELETED, foreign_id, time_of(merged.item))
+        changes = await self._feed.announce([change], more=[self._versions.marker(home)])
+        writes = [remove_merged(merged), *self._format.delete_key_writes(home)]
+        if "alias" in merged.item:
+            writes.append({"Delete": {"Key": singleton_key(ALIAS + bytes_attr(merged.item, "alias"))}})
+        async with self._feed.writing(changes):
+            done = await self._apply_erasure(writes)
+        if not done:  # restored or erased meanwhile
+            await self._feed.withdraw(changes)
+            return
+        self._format.evict_key(home)
+        with non_atomic_writes():  # the marker remains
+            if "once" in merged.item:
+                await self._clear_response(merged)
+            await self._versions.erase(home)
+
+    async def _clear_response(self, merged: MergedItem) -> None:
+        """Delete the response that is saved under the idempotency key of the creation."""
+        key = singleton_key(b"once" + bytes_attr(merged.item, "once"))
+        with suppress(ConditionFailed):  # the key expired, or belongs to another record
+            await self._table.update(key, "REMOVE answer", "place = :home", {":home": binary(merged.home.block)})
+
+    async def _is_in_trash(self, person_id: str) -> bool:
+        block = self._ids.decode(person_id)
+        homes = [item_key_of(block)] if block else []
+        if other := await self._home_of_alias(person_id):
+            homes.append(other)
+        return any([await self._table.get(trash_key(home), "pk") for home in homes])
+
+    async def _apply_erasure(self, writes: list[Json]) -> bool:
+        try:
+            await self._table.transact_write(*writes, token=secrets.token_hex(16))
+        except TransactionCancelled as cancelled:
+            if not any(cancelled.failed):
+                raise
+            return False
+        return True

@@ -1,0 +1,49 @@
+"""`peopleinfo merge` and `peopleinfo merges`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.cli.commands import run, stderr_of
+from tests.cli.test_history import lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_people_are_merged_and_the_merge_is_undone(tmp_path: Path) -> None:
+    audit = {"AUDIT_LOG": f"file://{tmp_path}/audit.jsonl"}
+    rows = '{"person_surname": "First", "note": "1"}\n{"person_surname": "Second", "person_address": "12 Elm Row"}\n'
+    (tmp_path / "people.ndjson").write_text(rows)
+    run(tmp_path, "import", "people.ndjson")
+    first, second = (
+        lines(run(tmp_path, "search", "--surname", surname).stdout)[0]["person_id"] for surname in ("first", "second")
+    )
+    take = ("--take", f"person_surname={second}")
+    (preview,) = lines(run(tmp_path, "merge", first, second, *take, "--preview").stdout)
+    assert preview["merge_id"] is None
+    (merged,) = lines(run(tmp_path, "merge", first, second, *take, settings=audit).stdout)
+    assert merged["survivor"]["person_surname"] == "Second"
+    assert merged["replaces"] == [second]
+    assert lines(run(tmp_path, "search", "--surname", "first").stdout) == []
+    assert lines(run(tmp_path, "merges", "list", second).stdout) == lines(
+        run(tmp_path, "merges", "show", merged["merge_id"]).stdout
+    )
+    (undone,) = lines(run(tmp_path, "merges", "undo", merged["merge_id"], settings=audit).stdout)
+    assert undone["survivor"]["person_surname"] == "First"
+    assert [person["person_address"] for person in undone["merged"]] == ["12 Elm Row"]
+    (record,) = lines(run(tmp_path, "merges", "list", first).stdout)
+    assert (record["by"], record["undone_by"]) == ("(command)", "(command)")
+    events = (tmp_path / "audit.jsonl").read_text()
+    assert events.count('"intent":"mergePeople"') == events.count('"intent":"undoMerge"') == 2
+    assert "Elm Row" not in events
+
+
+def test_invalid_merge_is_reported(tmp_path: Path) -> None:
+    run(tmp_path, "store", "create")
+    failed = run(tmp_path, "merges", "show", "0" * 32)
+    assert failed.returncode == 1
+    assert "no merge with this id" in stderr_of(failed)
+    failed = run(tmp_path, "merges", "undo", "0" * 32, "--keep", "person_name=first")
+    assert failed.returncode == 2
+    assert "survivor, merged or both" in stderr_of(failed)
