@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.errors import FieldError, InvalidInput
+from peopleinfo.formats.birthdate_reader import UnreadableDate
 from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.formats.csv import CsvWriter, extra_fields
-from peopleinfo.formats.dates import UnreadableDate
 from peopleinfo.formats.reader import read
 from peopleinfo.people import strict_json
 

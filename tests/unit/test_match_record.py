@@ -9,8 +9,9 @@ import pytest
 from peopleinfo.errors import FieldAccessDenied
 from peopleinfo.matching import comparison
 from peopleinfo.matching.record import MatchRecord, prepare
-from peopleinfo.matching.spelling import are_near, edit_distance, jaro_winkler
+from peopleinfo.matching.spelling import are_near, jaro_winkler
 from peopleinfo.people import strict_json
+from peopleinfo.people.edit_distance import edit_distance
 
 
 def named(name: str | None, surname: str | None = None) -> MatchRecord:

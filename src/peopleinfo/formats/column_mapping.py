@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from peopleinfo.errors import InvalidInput
 from peopleinfo.formats import headings
-from peopleinfo.formats.dates import DateReader
+from peopleinfo.formats.birthdate_reader import DateReader
 from peopleinfo.people.fields import FIELDS, READ_ONLY_FIELDS
 
 if TYPE_CHECKING:

@@ -61,13 +61,11 @@ class CsvWriter:
     def rows(self, people: Iterable[bytes]) -> bytes:
         """Return the lines of records. A cell contains a string unchanged and any other value as JSON.
 
-        Raises InvalidInput for a field without a column: the record was added after the columns were collected.
+        Raises InvalidInput for a field without a column.
         """
         table = []
         for body in people:
-            fields = decode_fields(body)
-            if not fields.keys() <= self._column_set:
-                raise InvalidInput("a record with a new custom field was added during the export: run it again")
+            fields = table_fields(body, self._column_set)
             table.append([cell_text(fields.get(column)) for column in self._columns])
         if self._for_excel:
             table = [[*map(excel_csv.protect, cells), ""] for cells in table]
@@ -82,6 +80,14 @@ class CsvWriter:
             # The module does not quote a carriage return, which ends a line in other programs.
             (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
         return text.getvalue().encode()
+
+
+def table_fields(body: bytes, columns: frozenset[str]) -> dict[str, Any]:
+    """Return the fields of a record. Raises InvalidInput for a field without a column: it was added after the columns were collected."""
+    fields = decode_fields(body)
+    if not fields.keys() <= columns:
+        raise InvalidInput("a record with a new custom field was added during the export: run it again")
+    return fields
 
 
 def extra_fields(people: Iterable[bytes]) -> dict[str, None]:

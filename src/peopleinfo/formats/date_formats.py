@@ -7,6 +7,8 @@ import unicodedata
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
+from peopleinfo.people.month_names import MONTHS
+
 EXCEL: Final = "excel"
 _EXCEL_EPOCH: Final = date(1899, 12, 30)  # of all days after 1900-02-29, which Excel counts although it did not exist
 _EXCEL_LEAP_DAY: Final = 60
@@ -22,23 +24,6 @@ _NUMERIC: Final = frozenset("dmYyHIMSf")
 _PARTS: Final = {"d": "day", "m": "month", "b": "month", "B": "month", "Y": "year", "y": "year"}
 _COMPLETE: Final = ({"year", "month", "day"}, {"year", "month"}, {"year"}, {"month", "day"})
 _MIN_MONTH_LENGTH: Final = 3  # letters of an abbreviated month
-
-# English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Danish.
-MONTHS: Final = (
-    "january januar janvier enero gennaio janeiro januari jan jän",
-    "february februar fevrier febrero febbraio fevereiro februari",
-    "march marz maerz mars marzo marco maart mrt marts",
-    "april avril abril aprile",
-    "may mai mayo maggio maio mei maj",
-    "june juni juin junio giugno junho",
-    "july juli juillet julio luglio julho",
-    "august aout agosto augustus augusti",
-    "september septembre septiembre settembre setembro setiembre",
-    "october oktober octobre octubre ottobre outubro",
-    "november novembre noviembre novembro",
-    "december dezember decembre diciembre dicembre dezembro",
-)
-_MONTH_OF: Final = {name: number for number, names in enumerate(MONTHS, start=1) for name in names.split()}
 
 
 class DateParts(NamedTuple):
@@ -95,9 +80,9 @@ def month_number(name: str) -> int | None:
     letters = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c)).rstrip(
         "."
     )
-    if letters in _MONTH_OF:
-        return _MONTH_OF[letters]
-    found = {number for full, number in _MONTH_OF.items() if full.startswith(letters)}
+    if letters in MONTHS:
+        return MONTHS[letters]
+    found = {number for full, number in MONTHS.items() if full.startswith(letters)}
     return found.pop() if len(letters) >= _MIN_MONTH_LENGTH and len(found) == 1 else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import InvalidInput, temporary_folder_full
+from peopleinfo.errors import temporary_folder_full
 from peopleinfo.formats.csv import CsvWriter, extra_fields
 from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.vcard_writer import write_vcard
@@ -75,11 +75,10 @@ class Export:
 
     async def _xlsx(self) -> AsyncGenerator[Chunk, None]:
         """Yield chunks of a workbook after all records are written to a temporary file; until then, empty chunks."""
-        from peopleinfo.formats.xlsx_writer import MAX_PEOPLE, XlsxWriter  # noqa: PLC0415 - loads the library of workbooks
+        from peopleinfo.formats.xlsx_writer import XlsxWriter, check_count  # noqa: PLC0415 - loads the library of workbooks
 
         custom_fields, count = await self._columns()
-        if count > MAX_PEOPLE:
-            raise InvalidInput(f"a workbook holds at most {MAX_PEOPLE:,} people: set a filter, or export CSV")
+        check_count(count)
         with XlsxWriter(custom_fields) as writer:
             try:
                 async for bodies in self._groups():

@@ -9,17 +9,17 @@ import msgspec
 
 from peopleinfo.bulk.rows import unused_name
 from peopleinfo.errors import FieldError
+from peopleinfo.formats.birthdate_reader import UnreadableDate
 from peopleinfo.formats.column_mapping import REJECT_COLUMNS, UNREADABLE_BIRTHDATE
 from peopleinfo.formats.csv import cell_text
-from peopleinfo.formats.dates import UnreadableDate
 from peopleinfo.formats.whole_names import divide
 from peopleinfo.people.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from peopleinfo.formats.birthdate_reader import DateReader
     from peopleinfo.formats.column_mapping import ColumnMapping, Columns, OnBadDate
-    from peopleinfo.formats.dates import DateReader
 
 Errors = tuple[FieldError, ...]
 _MAX_LAYOUTS: Final = 256  # different sets of keys whose mapping is remembered

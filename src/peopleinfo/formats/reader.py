@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from peopleinfo.bulk.rows import RowResult
-    from peopleinfo.formats.dates import DateReader
+    from peopleinfo.formats.birthdate_reader import DateReader
     from peopleinfo.formats.xlsx_package import Sheet
 
 Format = Literal["csv", "ndjson", "json", "vcard", "xlsx", "ldif"]

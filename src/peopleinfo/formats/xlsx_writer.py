@@ -11,9 +11,8 @@ import msgspec
 from xlsxwriter import Workbook
 
 from peopleinfo.errors import InvalidInput
-from peopleinfo.formats.csv import FIRST, LAST, cell_text
+from peopleinfo.formats.csv import FIRST, LAST, cell_text, table_fields
 from peopleinfo.formats.xlsx_cells import GENERAL, number_text
-from peopleinfo.people.person import decode_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,12 +54,9 @@ class XlsxWriter:
     def write(self, people: Iterable[bytes]) -> None:
         """Write records. Raises InvalidInput for a record that the sheet cannot hold."""
         for body in people:
-            fields = decode_fields(body)
-            if not fields.keys() <= self._column_set:
-                raise InvalidInput("a record with a new custom field was added during the export: run it again")
-            if self._row == MAX_PEOPLE:
-                raise InvalidInput(f"a workbook holds at most {MAX_PEOPLE:,} people: set a filter, or export CSV")
+            fields = table_fields(body, self._column_set)
             self._row += 1
+            check_count(self._row)
             for column, name in enumerate(self._columns):
                 if (value := fields.get(name)) is not None:
                     self._write_value(column, name, value)
@@ -90,6 +86,12 @@ class XlsxWriter:
             )
         if text:
             self._sheet.write_string(self._row, column, text)
+
+
+def check_count(count: int) -> None:
+    """Raise InvalidInput for more people than a sheet can have."""
+    if count > MAX_PEOPLE:
+        raise InvalidInput(f"a workbook holds at most {MAX_PEOPLE:,} people: set a filter, or export CSV")
 
 
 def _day(text: str) -> date | None:

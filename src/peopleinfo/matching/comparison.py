@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.matching.spelling import are_near, edit_distance
+from peopleinfo.matching.spelling import are_near
+from peopleinfo.people.edit_distance import edit_distance
 from peopleinfo.people.nicknames import are_nicknames
 
 if TYPE_CHECKING:

@@ -1,13 +1,13 @@
-"""Spelling: the edit distance of two words, and whether two words are spellings of one name."""
+"""Whether two words are spellings of one name."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Final
 
+from peopleinfo.people.edit_distance import MAX_DISTANCE, edit_distance
 from peopleinfo.people.sounds import sound
 
-MAX_DISTANCE: Final = 2  # a larger distance is not computed
 _NEAR_LENGTHS: Final = {1: 3, 2: 7}  # edits → letters that a word with so many edits has at least
 _MIN_SOUND: Final = 3
 _MIN_SOUNDING_LENGTH: Final = 4
@@ -24,48 +24,6 @@ def are_near(a: str, b: str) -> bool:
     if length >= _MIN_SOUNDING_LENGTH and len(key := sound(a)) >= _MIN_SOUND and key == sound(b):
         return True
     return length >= _MIN_SIMILAR_LENGTH and jaro_winkler(a, b) >= _SIMILAR
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Return the number of edits between two texts, or 3 if there are more than 2.
-
-    An edit inserts, deletes or replaces a letter, or swaps two neighbours (optimal string alignment).
-    """
-    if a == b:
-        return 0
-    if abs(len(a) - len(b)) > MAX_DISTANCE:
-        return MAX_DISTANCE + 1
-    a, b = _without_common_ends(a, b)
-    if not a or not b:
-        return len(a) + len(b)
-    return min(MAX_DISTANCE + 1, _alignment(a, b))
-
-
-def _without_common_ends(a: str, b: str) -> tuple[str, str]:
-    start, shorter = 0, min(len(a), len(b))
-    while start < shorter and a[start] == b[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and a[-1 - end] == b[-1 - end]:
-        end += 1
-    return a[start : len(a) - end], b[start : len(b) - end]
-
-
-def _alignment(a: str, b: str) -> int:
-    """Return the distance, or any number above `MAX_DISTANCE` as soon as a row exceeds it."""
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        next_row = [i]
-        for j, y in enumerate(b, 1):
-            best = min(row[j] + 1, next_row[j - 1] + 1, row[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                best = min(best, before[j - 2] + 1)
-            next_row.append(best)
-        before, row = row, next_row
-        if min(row) > MAX_DISTANCE and min(before) > MAX_DISTANCE:
-            return MAX_DISTANCE + 1
-    return row[-1]
 
 
 def jaro_winkler(a: str, b: str) -> float:

@@ -47,60 +47,10 @@ _SAME_WORDS: Final = {
     "boulevard": "blvd", "strasse": "str", "apartment": "apt", "number": "no", "saint": "st",
 }  # fmt: skip
 _STREET: Final = re.compile(r"(.{3,})(strasse|str|straat|weg|platz|gasse|allee|gatan|gade|vej|laan)")  # Hauptstrasse
-GENERIC: Final = frozenset(
-    [
-        "street",
-        "st",
-        "road",
-        "rd",
-        "avenue",
-        "ave",
-        "lane",
-        "ln",
-        "drive",
-        "dr",
-        "court",
-        "ct",
-        "place",
-        "pl",
-        "row",
-        "way",
-        "square",
-        "sq",
-        "the",
-        "of",
-        "strasse",
-        "str",
-        "weg",
-        "platz",
-        "allee",
-        "gasse",
-        "rue",
-        "de",
-        "la",
-        "le",
-        "du",
-        "des",
-        "avenida",
-        "calle",
-        "via",
-        "viale",
-        "piazza",
-        "rua",
-        "straat",
-        "laan",
-        "plein",
-        "gade",
-        "vej",
-        "gatan",
-        "ulica",
-        "ul",
-        "apt",
-        "flat",
-        "no",
-        "nr",
-    ]
-)
+# After the replacement of `_SAME_WORDS`.
+GENERIC: Final = frozenset((
+    "st", "rd", "ave", "ln", "dr", "ct", "pl", "row", "way", "sq", "the", "of", "str", "weg", "platz", "allee", "gasse", "rue", "de", "la", "le", "du", "des", "avenida", "calle", "via", "viale", "piazza", "rua", "straat", "laan", "plein", "gade", "vej", "gatan", "ulica", "ul", "apt", "flat", "no", "nr",
+))  # fmt: skip
 
 
 class IndexPlan(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.folding import fold
 from peopleinfo.people.identifiers import mail_of, phone_digits
-from peopleinfo.people.query_dates import MONTHS, NAMED_DATE, parse_dates
+from peopleinfo.people.query_dates import MONTH_WORDS, NAMED_DATE, parse_dates
 from peopleinfo.people.words import PARTICLES, divide, is_cjk, split_postcode
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def parse(text: str) -> Query:
 def _terms(text: str) -> Iterator[Term]:
     position = 0
     for found in NAMED_DATE.finditer(text):
-        if any(fold(word) in MONTHS for word in re.findall(r"[^\W\d_]+", found[0])) and (
+        if any(fold(word) in MONTH_WORDS for word in re.findall(r"[^\W\d_]+", found[0])) and (
             dates := parse_dates(found[0])
         ):
             yield from _tokens(text[position : found.start()])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people import birthdate
 from peopleinfo.people.folding import fold
+from peopleinfo.people.month_names import MONTHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,21 +23,9 @@ _MONTH_YEAR: Final = re.compile(rf"(\d{{1,2}}){_SEPARATOR}(\d{{4}})")
 _DAY_MONTH: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.")
 _COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _YEAR: Final = re.compile(r"(\d{4})年?")
-_MONTHS: Final = (
-    "january jan januar janvier enero gennaio januari janeiro stycznia jaenner",
-    "february feb februar fevrier febrero febbraio februari fevereiro lutego",
-    "march mar marz marzo maerz mars maart marco marca mrz",
-    "april apr avril abril aprile kwietnia",
-    "may mai mayo maggio mei maj maio maja",
-    "june jun juni juin junio giugno junho czerwca",
-    "july jul juli juillet julio luglio julho lipca",
-    "august aug aout agosto augustus augusti sierpnia",
-    "september sep sept septembre septiembre settembre setembro wrzesnia",
-    "october oct oktober okt octobre octubre ottobre outubro pazdziernika",
-    "november nov novembre noviembre novembro listopada",
-    "december dec dezember dez decembre diciembre dicembre desember dezembro grudnia",
-)
-MONTHS: Final = {name: number for number, names in enumerate(_MONTHS, start=1) for name in names.split()}
+# A file may contain these names in another language, in which some of them are other months.
+_POLISH: Final = "stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada grudnia"
+MONTH_WORDS: Final = MONTHS | {name: number for number, name in enumerate(_POLISH.split(), start=1)}
 _ORDINAL: Final = r"(?:st|nd|rd|th|er|\.|º|ª)?"
 _WORD: Final = r"([^\W\d_]{3,12})\.?"
 _OF: Final = r"(?:\s+(?:de|of|del))?"
@@ -90,11 +79,11 @@ def _readings(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
 
 
 def _named(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
-    if (found := _DAY_NAME_YEAR.fullmatch(text)) and (month := MONTHS.get(fold(found[2]))):
+    if (found := _DAY_NAME_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[2]))):
         yield int(found[3]), month, int(found[1])
-    if (found := _NAME_DAY_YEAR.fullmatch(text)) and (month := MONTHS.get(fold(found[1]))):
+    if (found := _NAME_DAY_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[1]))):
         yield int(found[3]), month, int(found[2])
-    if (found := _NAME_YEAR.fullmatch(text)) and (month := MONTHS.get(fold(found[1]))):
+    if (found := _NAME_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[1]))):
         yield int(found[2]), month, None
 
 

@@ -22,17 +22,6 @@ def sounds_like(one: str, other: str) -> bool:
     return len(sound(one)) >= _MIN_SOUND or sound(one)[0] != "A" or one[0] == other[0]
 
 
-def distance(one: str, other: str) -> int:
-    """Return the number of letters to add, drop or replace between two words."""
-    before = list(range(len(other) + 1))
-    for row, letter in enumerate(one, start=1):
-        line = [row]
-        for column, wanted in enumerate(other, start=1):
-            line.append(min(before[column] + 1, line[-1] + 1, before[column - 1] + (letter != wanted)))
-        before = line
-    return before[-1]
-
-
 def is_typo(one: str, other: str) -> bool:
     """Return whether two words differ by one letter that is missing, added, wrong or swapped with its neighbour."""
     if one == other or max(len(one), len(other)) < MIN_TYPO_LENGTH or abs(len(one) - len(other)) > 1:

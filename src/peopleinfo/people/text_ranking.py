@@ -8,13 +8,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.people import identifiers as ids
+from peopleinfo.people.edit_distance import MAX_DISTANCE, edit_distance
 from peopleinfo.people.folding import fold
 from peopleinfo.people.index_entries import address_forms, address_words, order_of
 from peopleinfo.people.nicknames import are_different_names, familiar_names
 from peopleinfo.people.person import person_data_from_fields
 from peopleinfo.people.query import is_initial
 from peopleinfo.people.query_dates import includes, stored_dates
-from peopleinfo.people.similarity import distance, is_near, is_typo, sounds_like
+from peopleinfo.people.similarity import is_near, is_typo, sounds_like
 from peopleinfo.people.words import (
     MIN_COLLAPSED_PREFIX,
     PARTICLES,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from peopleinfo.people.query import Query, Term
 
 _MIN_ADDRESS_PREFIX: Final = 3  # letters
-_CLOSE: Final = 2  # letters by which the spelling of words with the same sound differs
 _MAX_RUN: Final = 4  # words of a query that are compared as one word
 
 
@@ -178,7 +178,7 @@ class Comparison:
         yield Found.NICKNAME, not is_run and any(name in familiar_names(word) for name in person.given)
         yield Found.TYPO, any(is_typo(word, name) for name in person.names)
         alike = [name for name in person.names if sounds_like(word, name)] if not is_run else []
-        yield Found.SOUND, any(distance(word, name) <= _CLOSE for name in alike)
+        yield Found.SOUND, any(edit_distance(word, name) <= MAX_DISTANCE for name in alike)
         yield Found.FAR_SOUND, bool(alike)
 
     def _is_prefix(self, person: _Person, word: str, *, is_run: bool) -> bool:
