@@ -142,7 +142,9 @@ def import_target(store: ServiceStore, settings: Settings, matches: MatchService
     """Return the target of imports into an open store."""
     from peopleinfo.bulk.importer import ImportTarget  # noqa: PLC0415 - as above
 
-    return ImportTarget(store.people, store.secret, utc_now, store.imports, matches, settings.duplicates_refuse)
+    return ImportTarget(
+        store.people, store.secret, utc_now, store.imports, matches, settings.duplicates_refuse, store.search
+    )
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:

@@ -37,4 +37,4 @@ def test_unknown_key_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("surname\nAhn\n")
     done = run(tmp_path, "import", "in.csv", "--key", "mail")
     assert done.returncode != 0
-    assert "--key must be person_id (got mail)" in stderr_of(done)
+    assert "key: must be one of person_id, email, phone" in stderr_of(done)

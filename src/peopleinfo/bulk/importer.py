@@ -12,6 +12,7 @@ import msgspec
 from peopleinfo.bulk.decisions import Decision
 from peopleinfo.bulk.duplicates import row_duplicates, with_ids
 from peopleinfo.bulk.existing import ExistingRecords
+from peopleinfo.bulk.identifier_keys import identifier_keys
 from peopleinfo.bulk.import_record import UNKNOWN_FILE, ImportFile, ImportRecord
 from peopleinfo.bulk.row_validation import validate
 from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from peopleinfo.matching.scoring import Grade
     from peopleinfo.matching.service import MatchService
     from peopleinfo.people.import_log import ImportLog
+    from peopleinfo.people.search_index import SearchIndex
 
 BATCH_ROWS: Final = 20_000  # a larger batch writes fewer pages of the store, and needs 5 KB more memory a row
 BATCH_SIZE: Final = 8 * 1024 * 1024  # characters of the rows; bounds the memory of an import
@@ -51,6 +53,8 @@ class ImportTarget(NamedTuple):
     """Finds duplicates; None finds none."""
     refused: Grade = "certain"
     """The lowest grade of a duplicate for which an import skips or refuses a row."""
+    people_index: SearchIndex | None = None
+    """Finds people by an identifier; None if rows can update people by their ids only."""
 
 
 class Importer:
@@ -74,7 +78,8 @@ class Importer:
     ) -> None:
         """`principal` is the name of the principal that changes the records, for their history and the log of imports.
 
-        Fields that are `hidden` from it are no evidence of duplicates. Raises DuplicatesDisabled, FieldAccessDenied.
+        Fields that are `hidden` from it are no evidence of duplicates. Raises DuplicatesDisabled, FieldAccessDenied, and InvalidSearch for an
+        unknown key.
         """
         self._target = target
         self._options = options
@@ -84,6 +89,7 @@ class Importer:
         self._updates = Updates(target.store, options.mode)
         self._existing: ExistingRecords | None = None
         self._duplicates = row_duplicates(target.matches, options.duplicates, target.refused, hidden)
+        self._keys = identifier_keys(target.people_index, options, hidden)
         self._id = import_id
         self._dry_run = dry_run
         self._before: Checkpoint | None = None  # of earlier runs
@@ -166,7 +172,7 @@ class Importer:
     def _decide(self, row: Row, today: date, *, is_stored: bool) -> Decision:
         if isinstance(row.data, SkippedRow):
             return Decision(row, "skipped", (row.data.error,))
-        if self._options.key and (keyed := keyed_row(row)):
+        if self._options.key and (keyed := self._keys.keyed_row(row) if self._keys else keyed_row(row)):
             return Decision(row, keyed, is_stored=is_stored)
         person, errors = validate(row, today)
         return Decision(row, person or "rejected", errors, is_stored=is_stored)
@@ -174,7 +180,10 @@ class Importer:
     async def _store(self, batch: _CheckedBatch) -> list[RowResult]:
         import_id = await self._start(batch.decisions)
         origin = None if self._dry_run else Origin(Operation.UPDATED, self._principal, import_id)
-        decisions = await self._updates.apply(batch.decisions, batch.today, origin)
+        decisions = batch.decisions
+        if self._keys:
+            decisions = await self._keys.resolve(decisions, batch.today)
+        decisions = await self._updates.apply(decisions, batch.today, origin)
         if self._existing:
             decisions = await self._existing.mark(decisions)
         if self._duplicates:

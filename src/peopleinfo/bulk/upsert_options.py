@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-Key = Literal["person_id"]
 Mode = Literal["merge", "replace"]
 DuplicateMode = Literal["report", "skip", "refuse"]
 
@@ -12,12 +11,12 @@ DuplicateMode = Literal["report", "skip", "refuse"]
 class UpsertOptions(NamedTuple):
     """How rows relate to stored records.
 
-    `key`: a row with this field updates the record with the same value: `merge` changes the fields of the row, `replace` all fields.
+    `key`: `person_id` or an identifier. A row with this field updates the record with the same value: `merge` changes the fields of the row, `replace` all fields.
     `stores_equal_rows`: store a row even if it equals a record that existed before the import.
     `duplicates`: compare the people of new rows with the others: `report` them, or also `skip` or `refuse` (reject) these rows.
     """
 
-    key: Key | None = None
+    key: str | None = None
     mode: Mode = "merge"
     stores_equal_rows: bool = False
     duplicates: DuplicateMode | None = None

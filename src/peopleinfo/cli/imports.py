@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self, g
 
 import typer
 
-from peopleinfo.bulk.upsert_options import DuplicateMode, Key, Mode, UpsertOptions
+from peopleinfo.bulk.upsert_options import DuplicateMode, Mode, UpsertOptions
 from peopleinfo.cli import options, output_files
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.duplicates import print_duplicates
@@ -102,9 +102,10 @@ _ImportId = Annotated[
 _Key = Annotated[
     str | None,
     typer.Option(
-        metavar="person_id",
-        help="Update the record with the same id as a row, instead of adding a person. A record that has changed since the export is a "
-        "conflict. A row without an id, or with that of a deleted person, adds a person.",
+        metavar="person_id|IDENTIFIER",
+        help="Update the record with the same id, or with the same identifier such as email (PEOPLEINFO_IDENTIFIERS), instead of adding a "
+        "person. A record that has changed since the export is a conflict. A row without the key, or whose person does not exist, adds a "
+        "person.",
     ),
 ]
 _Mode = Annotated[
@@ -167,8 +168,6 @@ def import_(
     settings = Settings.load(store_url=store)
     if form not in (None, *_FORMATS):
         raise InvalidSettings(f"--format must be {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]} (got {form})")
-    if key not in (None, *get_args(Key)):
-        raise InvalidSettings(f"--key must be {' or '.join(get_args(Key))} (got {key})")
     if mode not in get_args(Mode):
         raise InvalidSettings(f"--mode must be {' or '.join(get_args(Mode))} (got {mode})")
     if duplicates not in (None, *get_args(DuplicateMode)):

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.upsert_options import DuplicateMode, Mode
-from peopleinfo.bulk.upsert_options import Key as UpsertKey
 from peopleinfo.formats.column_mapping import OnBadDate
 from peopleinfo.formats.reader import Format
 from peopleinfo.http.operation_types import (
@@ -24,7 +23,7 @@ from peopleinfo.http.operation_types import (
     Parameter,
     Response,
 )
-from peopleinfo.http.schemas import ImportPreview, ImportResult, NewPerson
+from peopleinfo.http.schemas import ImportPreview, ImportResult, NewPerson, Text
 from peopleinfo.people.fields import FIELD_TABLE
 
 _OPTIONS: Final = (
@@ -107,8 +106,9 @@ IMPORT_OPERATIONS: Final = (
             Parameter(
                 "query",
                 "key",
-                UpsertKey,
-                "A row with this field updates the person with the same value instead of adding one; requires people:read. "
+                Text,
+                "person_id, or an identifier of PEOPLEINFO_IDENTIFIERS such as email. A row with this field updates the person with the same "
+                "value instead of adding one; requires people:read. "
                 "A row with an older version than the person is a conflict.",
             ),
             Parameter(

@@ -7,7 +7,7 @@ from email.message import Message
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.bulk.upsert_options import DuplicateMode, Key, Mode, UpsertOptions
+from peopleinfo.bulk.upsert_options import DuplicateMode, Mode, UpsertOptions
 from peopleinfo.errors import AccessDenied, FieldError, InvalidSearch
 from peopleinfo.formats import encodings, reader
 from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
@@ -70,8 +70,10 @@ def upsert_options(req: Request) -> UpsertOptions:
     """
     params: Mapping[str, Any] = req.params
     key, mode = params.get("key"), params.get("mode")
-    choices = {"key": get_args(Key), "mode": get_args(Mode), "duplicates": get_args(DuplicateMode)}
+    choices = {"mode": get_args(Mode), "duplicates": get_args(DuplicateMode)}
     errors = _choice_errors(params, choices)
+    if isinstance(key, list):
+        errors.append(FieldError("key", "must be given once"))
     if mode is not None and key is None:
         errors.append(FieldError("mode", "requires the parameter key"))
     if errors:

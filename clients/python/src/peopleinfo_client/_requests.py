@@ -52,8 +52,8 @@ class SortedSearch(Search, total=False):
 class ImportOptions(TypedDict, total=False):
     """Options of an import, with the names of the query parameters of the API."""
 
-    key: Literal["person_id"]
-    """The field that identifies the record that a row updates; without it, a row that equals a stored record is unchanged."""
+    key: str
+    """`person_id` or an identifier such as `email`: the field that identifies the record that a row updates; without it, a row that equals a stored record is unchanged."""
     mode: Literal["merge", "replace"]
     """With `key`: whether a row changes its fields only (default), or replaces the whole record."""
     force: bool

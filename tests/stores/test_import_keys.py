@@ -1,0 +1,121 @@
+"""Imports that update people by an identifier, on every store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from peopleinfo.bulk.importer import Importer, ImportTarget
+from peopleinfo.bulk.upsert_options import UpsertOptions
+from peopleinfo.errors import FieldAccessDenied, InvalidSearch
+from peopleinfo.people.index_entries import NO_INDEX
+from peopleinfo.people.person import decode_fields
+from peopleinfo.stores.sqlite.factory import open_sqlite
+from tests.search_cases import person
+from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, scan_all
+from tests.stores.test_repeated_import import object_rows, table_rows
+from tests.stores.test_search import index_of, reindex_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from peopleinfo.bulk.rows import RowResult
+    from peopleinfo.people.store import Store
+    from tests.store_kinds import Clock
+
+STORE_KINDS = ["sqlite", ENCRYPTED, "ministack", ENCRYPTED_TABLE]
+ANNA = {
+    "person_name": "Anna",
+    "person_surname": "Roth",
+    "email": ["anna@example.org", "a.roth@example.org"],
+    "note": "old",
+}
+BY_MAIL = UpsertOptions("email")
+
+
+def importer(store: Any, clock: Clock, options: UpsertOptions = BY_MAIL, **more: Any) -> Importer:
+    target = ImportTarget(store, store.secret, clock.now, people_index=index_of(cast("Store", store)))
+    return Importer(target, options=options, principal="clerk", **more)
+
+
+async def run(store: Store, clock: Clock, rows: Sequence[Any], options: UpsertOptions = BY_MAIL) -> list[RowResult]:
+    return await importer(store, clock, options).import_rows(rows)
+
+
+def statuses(results: Sequence[RowResult]) -> list[str]:
+    return [result.status for result in results]
+
+
+async def people(store: Store) -> dict[str, Any]:
+    """Return the fields of the stored people by first name."""
+    return {(fields := decode_fields(body))["person_name"]: fields for body in await scan_all(store)}
+
+
+async def test_rows_update_the_people_with_the_same_mail_address(store: Store, clock: Clock) -> None:
+    assert (
+        statuses(await run(store, clock, object_rows([ANNA, {"person_name": "Ben", "email": "ben@example.org"}])))
+        == ["stored"] * 2
+    )
+    rows: list[dict[str, Any]] = [
+        {"email": "Anna Roth <ANNA@Example.org>", "person_address": "12 Elm Row"},  # the name is not needed
+        {"email": "ben@example.org", "person_name": "Ben"},
+        {"email": "cleo@example.org", "person_name": "Cleo"},
+        {"email": "dan@example.org", "person_address": "without a name"},
+        {"person_name": "Eva", "email": None},
+    ]
+    assert statuses(await run(store, clock, object_rows(rows))) == [
+        "updated",
+        "unchanged",
+        "stored",
+        "rejected",
+        "stored",
+    ]
+    found = await people(store)
+    assert found.keys() == {"Anna", "Ben", "Cleo", "Eva"}
+    assert (found["Anna"]["person_address"], found["Anna"]["note"], found["Anna"]["email"]) == (
+        "12 Elm Row",
+        "old",
+        ANNA["email"],
+    )
+
+
+async def test_phone_numbers_match_in_any_notation_and_replace_removes_other_fields(store: Store, clock: Clock) -> None:
+    by_phone = UpsertOptions("phone", "replace")
+    await store.create(person("Anna", "Roth", phone="+49 30 1234567", note="old"))
+    rows = table_rows([{"person_name": "Anna", "phone": "030/1234567"}])
+    assert statuses(await run(store, clock, rows, by_phone)) == ["updated"]
+    found = await people(store)
+    assert ("note" in found["Anna"], found["Anna"]["phone"]) == (False, "030/1234567")
+
+
+async def test_ambiguous_rows_are_conflicts(store: Store, clock: Clock) -> None:
+    await store.create_many([person("Anna", email="same@example.org"), person("Ben", email="same@example.org")])
+    rows: list[dict[str, Any]] = [
+        {"person_name": "X", "email": "same@example.org"},
+        {"person_name": "Cleo", "email": "cleo@example.org"},
+        {"person_name": "Cleo", "email": "Cleo@example.org", "note": "second"},
+    ]
+    results = await run(store, clock, object_rows(rows))
+    assert statuses(results) == ["conflict", "stored", "conflict"]
+    assert [result.errors[0].pointer for result in results if result.errors] == ["/email", "/email"]
+    assert (await people(store)).keys() == {"Anna", "Ben", "Cleo"}
+
+
+async def test_key_must_be_an_indexed_identifier_that_the_principal_sees(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "people.db"
+    async with open_sqlite(path, now=clock.now, plan=NO_INDEX) as before:
+        await before.create(person("Anna", email="anna@example.org"))
+        with pytest.raises(InvalidSearch, match="person_id"):
+            importer(before, clock)
+    async with open_sqlite(path, now=clock.now) as store:
+        with pytest.raises(InvalidSearch, match="email, phone"):
+            importer(store, clock, UpsertOptions("person_name"))
+        with pytest.raises(FieldAccessDenied):
+            importer(store, clock, hidden=frozenset(["email"]))
+        rows = object_rows([{"person_name": "Anna", "email": "anna@example.org", "note": "new"}])
+        with pytest.raises(InvalidSearch, match="reindex"):
+            await run(cast("Store", store), clock, rows)
+        await reindex_all(cast("Store", store))
+        assert statuses(await run(cast("Store", store), clock, rows)) == ["updated"]
