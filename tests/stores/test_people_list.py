@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -15,11 +16,14 @@ from peopleinfo.people.index_entries import DEFAULT_PLAN, NO_INDEX, order_of
 from peopleinfo.people.people_list import Count, PeopleList
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.person_filter import PersonFilter, Search
+from peopleinfo.people.trash import Trash
 from peopleinfo.stores.dynamodb.factory import open_dynamodb
 from peopleinfo.stores.dynamodb.store import DynamoDBStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.search_cases import CASES, person
 from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, encryption, make_table, table_location
+from tests.stores.test_merges import request
+from tests.stores.test_merges import service as merges
 from tests.stores.test_search import index_of, reindex_all
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.store import Store
+    from peopleinfo.stores.service_store import OpenedStore
     from tests.store_kinds import Clock
 
 STORE_KINDS = ["sqlite", ENCRYPTED, "ministack", ENCRYPTED_TABLE]
@@ -124,6 +129,17 @@ async def test_count_is_exact_for_few_people(store: Store) -> None:
     assert await count(store) == Count(len(people) - 1, is_exact=True)
     assert await count(store, surname_prefix="moved") == await count(store, surname="Moved") == Count(1, is_exact=True)
     assert (await count(store, born_from="1950")).people < len(people)
+
+
+async def test_deleted_and_merged_people_are_neither_listed_nor_counted(store: OpenedStore, clock: Clock) -> None:
+    anna, anne, ben = [
+        await store.create(person(name, surname))
+        for name, surname in (("Anna", "Roth"), ("Anne", "Rot"), ("Ben", "Zorn"))
+    ]
+    await merges(store, clock).merge(request(anna, anne), principal="desk")
+    await Trash(store.trash, age=timedelta(days=1), now=clock.now).add(ben.person_id, expected=None)
+    assert await names(cast("Store", store)) == ["roth\tanna\troth"]
+    assert await count(cast("Store", store)) == Count(1, is_exact=True)
 
 
 async def test_count_with_a_filter_stops_at_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
