@@ -82,6 +82,10 @@ PROBLEMS: Final = {
         "A stored person may be the same as the new one, which was not stored (`duplicates=refuse`).",
         "Compare the `candidates`. To store the person anyway, send the request with `duplicates=report`.",
     ),
+    "pair-not-found": Help(
+        "The two people are not in the review queue, or one of them was deleted.",
+        "List the pairs with `GET /v1/duplicates`.",
+    ),
     "duplicates-disabled": Help(
         "The store has no index for the detection of duplicates.",
         "Add duplicates to PEOPLEINFO_SEARCH_INDEXES, and run `peopleinfo reindex`.",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
+    from peopleinfo.matching.review import Review
     from peopleinfo.matching.service import MatchService
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.settings import Settings
@@ -142,9 +143,15 @@ def import_target(store: ServiceStore, settings: Settings, matches: MatchService
     """Return the target of imports into an open store."""
     from peopleinfo.bulk.importer import ImportTarget  # noqa: PLC0415 - as above
 
-    return ImportTarget(
-        store.people, store.secret, utc_now, store.imports, matches, settings.duplicates_refuse, store.search
-    )
+    refused, review = settings.duplicates_refuse, review_of(matches, store)
+    return ImportTarget(store.people, store.secret, utc_now, store.imports, matches, refused, store.search, review)
+
+
+def review_of(matches: MatchService, store: ServiceStore) -> Review:
+    """Return the review queue of an open store."""
+    from peopleinfo.matching.review import Review  # noqa: PLC0415 - as above
+
+    return Review(matches, store.people, utc_now, store.merges)
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:
@@ -298,6 +305,7 @@ class Application:
             people_list=PeopleList(store.people, store.search),
             history=HistoryService(store.people),
             matches=matches,
+            review=review_of(matches, store),
             new_records=NewRecords(matches, store.people, refused=settings.duplicates_refuse, now=utc_now),
             imports=import_target(store, settings, matches),
             merges=merge_service(store),

@@ -16,8 +16,7 @@
     ├── MergeTooLarge                   too many records, or too long a chain of merges
     ├── UndoFirst                       another merge must be undone before this one
     ├── ChangedSinceMerge               an undo needs a decision about edited fields
-    ├── DuplicatesDisabled              the store has no match index
-    ├── PossibleDuplicate               the new record may be of a person that is stored already
+    ├── (matching/errors.py)            errors of the detection of duplicates
     ├── IdempotencyKeyConflict          an idempotency key was reused with different content
     ├── IdempotentPersonDeleted         the person created with an idempotency key has been deleted
     ├── ImportAlreadyRunning            the same import runs in another process
@@ -53,7 +52,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -273,23 +272,6 @@ class FieldAccessDenied(PeopleInfoError):
     def __init__(self, fields: Sequence[str]) -> None:
         self.fields = tuple(fields)
         super().__init__(f"the credential has no access to {', '.join(self.fields)}: leave out what uses these fields")
-
-
-class DuplicatesDisabled(PeopleInfoError):
-    """The store has no match index, so no duplicates can be found."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the detection of duplicates is off: add duplicates to PEOPLEINFO_SEARCH_INDEXES and run `peopleinfo reindex`"
-        )
-
-
-class PossibleDuplicate(PeopleInfoError):
-    """The new record may be of a person that is stored already. It was not stored."""
-
-    def __init__(self, candidates: list[dict[str, Any]]) -> None:
-        self.candidates = candidates
-        super().__init__("the person may already be stored: compare the candidates, or send duplicates=report")
 
 
 class Unavailable(PeopleInfoError):

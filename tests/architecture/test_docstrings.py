@@ -11,6 +11,7 @@ import pytest
 from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessionStore
 from peopleinfo.matching.candidates import MatchIndex
+from peopleinfo.matching.links import LinkStore
 from peopleinfo.matching.merge_store import MergeStore
 from peopleinfo.people.import_log import ImportLog
 from peopleinfo.people.people_list import ListIndex
@@ -36,6 +37,7 @@ INTERFACES = {
         ("SearchIndex.", [SearchIndex, ListIndex]),
         ("Merges.", [MergeStore]),
         ("MatchIndex.", [MatchIndex]),
+        ("Links.", [LinkStore]),
         ("ImportLog.", [ImportLog]),
         ("Trash.", [TrashStore]),
     )

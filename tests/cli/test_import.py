@@ -216,3 +216,11 @@ def test_import_prints_rows_with_a_probable_duplicate(tmp_path: Path) -> None:
     assert (printed["line"], printed["result"], printed["duplicate"]["grade"]) == (2, "skipped", "certain")
     assert b"2 rows read, 1 stored, 1 skipped" in ran.stderr
     assert run(tmp_path, "import", "-", "--duplicates", "never", stdin=again).returncode == 2
+    # A scan adds the pairs of all records to the queue, and a decision removes one.
+    assert run(tmp_path, "import", "-", "--force", stdin=again).returncode == 0
+    assert b"63 records compared" in run(tmp_path, "duplicates", "scan").stderr
+    listed = [json.loads(line) for line in run(tmp_path, "duplicates", "list").stdout.splitlines()]
+    assert json.loads(run(tmp_path, "duplicates", "show", listed[0]["pair"]).stdout) == listed[0]
+    assert run(tmp_path, "duplicates", "different", listed[0]["pair"]).returncode == 0
+    assert listed[0] not in map(json.loads, run(tmp_path, "duplicates", "list").stdout.splitlines())
+    assert len(run(tmp_path, "duplicates", "list", "--state", "different").stdout.splitlines()) == 1

@@ -209,3 +209,37 @@ def test_import_does_not_store_certain_duplicates(client: httpx.Client, surname:
     assert first["duplicate"]["person_id"] == stored["person_id"]
     assert third["duplicate"]["person_id"] == second["person_id"]
     assert "certain" in third["errors"][0]["reason"]
+
+
+def add_pair(client: httpx.Client, surname: str) -> dict[str, Any]:
+    """Import two similar people into the review queue, and return their pair."""
+    first, second, _ = imported(client, [someone(surname), someone(surname, note="b")], "queue")
+    pages = client.get("/v1/duplicates", params={"limit": 100}).json()["duplicates"]
+    ids = [first["person_id"], second["person_id"]]
+    [pair] = [pair for pair in pages if pair["pair"] == "".join(sorted(ids))]
+    return dict(pair)
+
+
+def test_reviewer_decides_about_a_pair(client: httpx.Client, surname: str) -> None:
+    pair = add_pair(client, surname)
+    assert (pair["state"], pair["grade"], pair["by"], pair["version"]) == ("open", "certain", None, 1)
+    path = f"/v1/duplicates/{pair['pair']}"
+    read = client.get(path)
+    assert (read.json(), read.headers["ETag"]) == (pair, '"1"')
+    assert client.get(path, headers={"If-None-Match": '"1"'}).status_code == 304
+    decision = {"decision": "different", "note": "two cousins"}
+    assert client.post(path, json=decision, headers={"If-Match": '"7"'}).status_code == 412
+    for _ in range(2):  # a repeated decision changes nothing
+        decided = client.post(path, json=decision, headers={"If-Match": '"1"'})
+        assert (decided.status_code, decided.headers["ETag"]) == (200, '"2"')
+    assert (decided.json()["state"], decided.json()["by"], decided.json()["note"]) == (
+        "different",
+        "anonymous",
+        "two cousins",
+    )
+    waiting = client.get("/v1/duplicates", params={"limit": 100, "grade": "certain"}).json()["duplicates"]
+    assert pair["pair"] not in [one["pair"] for one in waiting]
+    assert_problem(client.get(f"/v1/duplicates/{UNKNOWN}"), 404, "pair-not-found")
+    response = client.post(path, json={"decision": "same", "more": 1, "note": 2})
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/more", "/decision", "/note"]
+    assert_problem(client.get("/v1/duplicates", params={"state": "closed"}), 422, "invalid-search")

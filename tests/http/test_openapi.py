@@ -134,6 +134,7 @@ def routes() -> dict[str, set[str]]:
         matches=store,
         new_records=store,
         merges=store,
+        review=store,
         trash=store,
         imports=ImportTarget(store, bytes(32), utc_now),
         import_history=store,

@@ -18,6 +18,8 @@ from peopleinfo.matching.selection import MIN_FETCHED, Hit, worth_fetching
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from peopleinfo.matching.links import LinkStore
+
 HASHER = Hasher(b"0" * 32)
 ANNA = {
     "person_name": "Anna",
@@ -46,6 +48,10 @@ class MemoryIndex:
     def put(self, ref: bytes, entries: Collection[Entry]) -> None:
         for entry in entries:
             self.entries.setdefault(entry.key, []).append((entry.sub, ref))
+
+    @property
+    def links(self) -> LinkStore:
+        raise NotImplementedError
 
     async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
         self.rounds += 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from peopleinfo.bulk.rows import RowDuplicate
-from peopleinfo.errors import DuplicatesDisabled, FieldError
+from peopleinfo.errors import FieldError, PersonNotFound
 from peopleinfo.matching.batch import BatchMatch
 from peopleinfo.matching.candidates import at_least
+from peopleinfo.matching.errors import DuplicatesDisabled
 from peopleinfo.people.person import PersonData
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.rows import RowResult
     from peopleinfo.bulk.upsert_options import DuplicateMode
     from peopleinfo.matching.batch import BatchCandidate
+    from peopleinfo.matching.review import Review
     from peopleinfo.matching.scoring import Grade
     from peopleinfo.matching.service import MatchService
 
@@ -47,11 +50,19 @@ class RowDuplicates:
         person_id = candidate.person_id if index is None else None
         duplicate = RowDuplicate(candidate.grade, candidate.score, because, person_id, row_index=index)
         decision = decision._replace(duplicate=duplicate)
-        if self._mode == "report" or not at_least(candidate.grade, self._refused):
+        if self._mode in ("report", "queue") or not at_least(candidate.grade, self._refused):
             return decision
         other = "a stored person" if index is None else "the person of an earlier row"
         reason = FieldError("", f"is the same as {other} ({candidate.grade}: {', '.join(because)})")
         return decision._replace(action="skipped" if self._mode == "skip" else "rejected", errors=(reason,))
+
+
+async def queue(review: Review, results: Sequence[RowResult]) -> None:
+    """Add the stored people that have a duplicate to the review queue."""
+    for result in results:
+        if result.duplicate is not None and result.status == "stored" and result.person_id:
+            with suppress(PersonNotFound):  # deleted since
+                await review.add(result.person_id)
 
 
 def row_duplicates(

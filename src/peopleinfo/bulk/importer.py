@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from peopleinfo.bulk.decisions import Decision
-from peopleinfo.bulk.duplicates import row_duplicates, with_ids
+from peopleinfo.bulk.duplicates import queue, row_duplicates, with_ids
 from peopleinfo.bulk.existing import ExistingRecords
 from peopleinfo.bulk.identifier_keys import identifier_keys
 from peopleinfo.bulk.import_record import UNKNOWN_FILE, ImportFile, ImportRecord
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from peopleinfo.bulk.updates import ImportStore
+    from peopleinfo.matching.review import Review
     from peopleinfo.matching.scoring import Grade
     from peopleinfo.matching.service import MatchService
     from peopleinfo.people.import_log import ImportLog
@@ -55,6 +56,8 @@ class ImportTarget(NamedTuple):
     """The lowest grade of a duplicate for which an import skips or refuses a row."""
     people_index: SearchIndex | None = None
     """Finds people by an identifier; None if rows can update people by their ids only."""
+    review: Review | None = None
+    """The review queue; None adds no pairs."""
 
 
 class Importer:
@@ -195,6 +198,8 @@ class Importer:
         ]
         if self._duplicates:
             results = with_ids(results)
+        if self._options.duplicates == "queue" and self._target.review:
+            await queue(self._target.review, results)
         self._statuses.update(result.status for result in results)
         self._statuses["skipped"] += sum(
             result.row.data.rows - 1 for result in results if isinstance(result.row.data, SkippedRow)

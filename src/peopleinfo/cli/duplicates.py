@@ -10,6 +10,8 @@ import typer
 
 from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
+from peopleinfo.cli.progress import progress_bar, resumable
+from peopleinfo.errors import InvalidSettings
 from peopleinfo.people import strict_json
 from peopleinfo.settings import Settings
 
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from peopleinfo.bulk.rows import RowResult
+    from peopleinfo.matching.links import LinkState
+    from peopleinfo.matching.review import Review
+    from peopleinfo.matching.scan import ScanProgress
     from peopleinfo.matching.service import Matched, MatchService
 
+_Pair = Annotated[str, typer.Argument(metavar="PAIR", help="Id of the pair, from `list`.", show_default=False)]
 app = typer.Typer(name="duplicates", help="Find records of one person.", no_args_is_help=True)
 
 
@@ -60,6 +66,63 @@ def count(store: options.Store = None) -> None:
     print(f"{people:,} records counted", file=sys.stderr)
 
 
+@app.command()
+def scan(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the pairs, and add none to the queue.")] = False,
+    store: options.Store = None,
+) -> None:
+    """Compare all records and add the probable duplicates to the review queue, while the service runs.
+
+    Run the command again to resume an interrupted scan.
+
+    Example: peopleinfo duplicates scan
+    """
+    with resumable():
+        done = run(_scan(Settings.load(store_url=store), dry_run=dry_run))
+    print(f"{done.people:,} records compared, {done.pairs:,} new pairs", file=sys.stderr)
+
+
+@app.command("list")
+def list_(
+    state: Annotated[str, typer.Option(metavar="open|different|later", help="State of the pairs.")] = "open",
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of pairs.")] = 50,
+    store: options.Store = None,
+) -> None:
+    """List the pairs of the review queue, the most certain first, as NDJSON.
+
+    Example: peopleinfo duplicates list --state different
+    """
+    from peopleinfo.matching.links import STATES
+
+    if state not in STATES:
+        raise InvalidSettings(f"--state must be {', '.join(STATES[:-1])} or {STATES[-1]} (got {state})")
+    for line in run(_list(Settings.load(store_url=store), state, limit)):
+        sys.stdout.buffer.write(line + b"\n")
+
+
+@app.command()
+def show(pair: _Pair, store: options.Store = None) -> None:
+    """Print a pair with its two records and the evidence.
+
+    Example: peopleinfo duplicates show 0123…
+    """
+    sys.stdout.buffer.write(run(_show(Settings.load(store_url=store), pair)) + b"\n")
+
+
+@app.command()
+def different(
+    pair: _Pair,
+    note: Annotated[str, typer.Option(help="A reason, without personal data.")] = "",
+    store: options.Store = None,
+) -> None:
+    """Decide that the two records of a pair are of different people. The pair leaves the queue.
+
+    Example: peopleinfo duplicates different 0123…
+    """
+    run(_decide(Settings.load(store_url=store), pair, note))
+    print("the pair is decided: different", file=sys.stderr)
+
+
 def print_duplicates(results: Iterable[RowResult]) -> None:
     """Print the rows of an import that have a duplicate as NDJSON, without values of the records."""
     for result in results:
@@ -68,6 +131,53 @@ def print_duplicates(results: Iterable[RowResult]) -> None:
             duplicate = {name: value for name, value in result.duplicate._asdict().items() if name != "row_index"}
             line = strict_json.encode(fields | {"duplicate": duplicate})
             sys.stdout.buffer.write(line + b"\n")
+
+
+async def _scan(settings: Settings, *, dry_run: bool) -> ScanProgress:
+    from peopleinfo.app import match_service, review_of
+    from peopleinfo.matching.scan import DuplicateScan, ScanProgress
+    from peopleinfo.stores.registry import open_service_store
+
+    done = ScanProgress(0, 0)
+    async with open_service_store(settings) as store:
+        matches = match_service(store, settings)
+        task = DuplicateScan(matches, review_of(matches, store), store.people, dry_run=dry_run)
+        with progress_bar("comparing", await store.people.estimate()) as advance:
+            async for progress in task.run():
+                advance(progress.people - done.people)
+                done = progress
+    return done
+
+
+async def _list(settings: Settings, state: LinkState, limit: int) -> list[bytes]:
+    from peopleinfo.http.duplicate_review import fields_of
+
+    async with _open_review(settings) as review:
+        page = await review.page(state, limit=limit)
+    return [strict_json.encode(fields_of(pair)) for pair in page.pairs]
+
+
+async def _show(settings: Settings, pair: str) -> bytes:
+    from peopleinfo.http.duplicate_review import fields_of
+
+    async with _open_review(settings) as review:
+        return strict_json.encode(fields_of(await review.get(pair)))
+
+
+async def _decide(settings: Settings, pair: str, note: str) -> None:
+    from peopleinfo.privacy.audit import COMMAND
+
+    async with _open_review(settings) as review:
+        await review.decide(pair, "different", by=COMMAND, note=note)
+
+
+@asynccontextmanager
+async def _open_review(settings: Settings) -> AsyncIterator[Review]:
+    from peopleinfo.app import match_service, review_of
+    from peopleinfo.stores.registry import open_service_store
+
+    async with open_service_store(settings) as store:
+        yield review_of(match_service(store, settings), store)
 
 
 async def _match(settings: Settings, fields: dict[str, str], count: int) -> Matched:

@@ -118,9 +118,9 @@ _Mode = Annotated[
 _Duplicates = Annotated[
     str | None,
     typer.Option(
-        metavar="report|skip|refuse",
+        metavar="report|skip|queue|refuse",
         help="Compare each new person with the stored people and the earlier rows, and print the rows with a probable duplicate as "
-        "NDJSON. skip, refuse: skip or reject the rows with a certain one (PEOPLEINFO_DUPLICATES_REFUSE).",
+        "NDJSON. queue: add them to the review queue. skip, refuse: skip or reject the rows with a certain one (PEOPLEINFO_DUPLICATES_REFUSE).",
     ),
 ]
 
@@ -171,7 +171,7 @@ def import_(
     if mode not in get_args(Mode):
         raise InvalidSettings(f"--mode must be {' or '.join(get_args(Mode))} (got {mode})")
     if duplicates not in (None, *get_args(DuplicateMode)):
-        raise InvalidSettings(f"--duplicates must be report, skip or refuse (got {duplicates})")
+        raise InvalidSettings(f"--duplicates must be report, skip, queue or refuse (got {duplicates})")
     if on_bad_date not in ("reject", "keep"):
         raise InvalidSettings(f"--on-bad-date must be reject or keep (got {on_bad_date})")
     input_options = _Options(_mapping(mapping or []), date_format or [], form, encoding, delimiter, sheet, on_bad_date)  # type: ignore[arg-type]

@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.duplicates_schemas import Count, MatchBody, MatchResult, OnlyCertain, Threshold
-from peopleinfo.http.operation_types import JSON, Operation, Parameter, Response
+from peopleinfo.http.duplicates_schemas import (
+    Count,
+    DecisionBody,
+    DuplicatePage,
+    DuplicatePair,
+    Grade,
+    MatchBody,
+    MatchResult,
+    OnlyCertain,
+    PairState,
+    Threshold,
+)
+from peopleinfo.http.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
+from peopleinfo.http.schemas import Cursor, Limit
 
 _RESULT: Final = Response("The candidates.", {JSON: MatchResult})
 
@@ -38,5 +50,45 @@ DUPLICATES_OPERATIONS: Final = (
             Parameter("query", "threshold", Threshold, ""),
         ),
         errors=(404, 422, 501),
+    ),
+    Operation(
+        "/v1/duplicates",
+        "get",
+        Scope.READ,
+        "listDuplicates",
+        "List possible duplicates",
+        "Returns the pairs in the review queue, the most certain first. "
+        "Imports with duplicates=queue and `peopleinfo duplicates scan` add pairs.",
+        {200: Response("A page of pairs.", {JSON: DuplicatePage})},
+        (
+            Parameter("query", "state", PairState, "The pairs that wait (open, the default) or have this decision."),
+            Parameter("query", "grade", Grade, "Only pairs with this grade."),
+            Parameter("query", "limit", Limit, ""),
+            Parameter("query", "cursor", Cursor, ""),
+        ),
+        errors=(422, 501),
+    ),
+    Operation(
+        "/v1/duplicates/{pair}",
+        "get",
+        Scope.READ,
+        "getDuplicatePair",
+        "Get a pair of possible duplicates",
+        "Returns the pair with both people and the evidence. The ETag has its version.",
+        {200: Response("The pair.", {JSON: DuplicatePair}, ("ETag",))},
+        errors=(404, 501),
+    ),
+    Operation(
+        "/v1/duplicates/{pair}",
+        "post",
+        Scope.MERGE,
+        "decideDuplicate",
+        "Decide about a pair",
+        "different: the two people are not the same, and the pair returns to the queue only if another identifier becomes equal. "
+        "later: the pair leaves the open pairs. A repeated decision changes nothing.",
+        {200: Response("The pair.", {JSON: DuplicatePair}, ("ETag",))},
+        (IF_MATCH._replace(required=False),),
+        {JSON: DecisionBody},
+        (400, 404, 408, 412, 413, 415, 422, 501),
     ),
 )

@@ -6,15 +6,16 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from peopleinfo.http.schemas import Person  # noqa: TC001 - read at run time, as a type
+from peopleinfo.http.schemas import Cursor, Person  # noqa: TC001 - read at run time, as a type
 from peopleinfo.matching.candidates import DEFAULT_COUNT
 
 MAX_COUNT: Final = 100  # candidates in a response
-_Share = Annotated[float, Meta(ge=0, le=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1, le=MAX_COUNT, description="Maximum number of candidates.")]
-Threshold = Annotated[_Share, Meta(description="Lowest score of a candidate.")]
+Threshold = Annotated[Share, Meta(description="Lowest score of a candidate.")]
 OnlyCertain = Annotated[bool, Meta(description="Whether only candidates with the grade certain are returned.")]
-_Grade = Literal["certain", "probable", "possible"]
+PairState = Literal["open", "different", "later"]
+Grade = Literal["certain", "probable", "possible"]
 
 
 class MatchBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,9 +41,9 @@ class MatchCandidate(Struct):
     """A stored person that may be the same."""
 
     person_id: str
-    grade: _Grade
-    score: Annotated[_Share, Meta(description="Probability that both records are of one person.")]
-    relatives: Annotated[_Share, Meta(description="Probability that they are of two relatives.")]
+    grade: Grade
+    score: Annotated[Share, Meta(description="Probability that both records are of one person.")]
+    relatives: Annotated[Share, Meta(description="Probability that they are of two relatives.")]
     evidence: list[MatchEvidence]
     person: Person
 
@@ -63,4 +64,34 @@ class MatchResult(Struct):
     not_examined: list[MatchNotExamined]
 
 
-TYPES: Final = (MatchBody, MatchResult)
+class DuplicatePair(Struct):
+    """Two people that may be the same, with the decision of a reviewer."""
+
+    pair: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="The ids of both people, in order.")]
+    version: Annotated[int, Meta(ge=1, description="Increases with each change; the ETag contains it.")]
+    state: PairState
+    grade: Grade
+    score: Share
+    relatives: Share
+    evidence: list[MatchEvidence]
+    by: Annotated[str | None, Meta(description="The principal that decided; null for a pair that waits.")]
+    at: Annotated[str, Meta(description="The time of the last change.")]
+    note: str
+    people: list[Person]
+
+
+class DuplicatePage(Struct):
+    """A page of pairs, the most certain first."""
+
+    duplicates: list[DuplicatePair]
+    next_cursor: Cursor | None
+
+
+class DecisionBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The decision about a pair."""
+
+    decision: Literal["different", "later"]
+    note: Annotated[str, Meta(max_length=500, description="A reason, without personal data.")] = ""
+
+
+TYPES: Final = (MatchBody, MatchResult, DuplicatePage, DecisionBody)

@@ -137,6 +137,19 @@ _UNDONE: Final = {
     "merged": [{**_PERSON, "person_id": _MERGED_ID, "person_birthdate": "1990-11-02", "version": 5}],
     "edited": [],
 }
+_PAIR: Final = {
+    "pair": "0123456789abcdef0123456789abcdef" + PERSON_ID,
+    "version": 1,
+    "state": "open",
+    "grade": "probable",
+    "score": 0.994,
+    "relatives": 0.0002,
+    "evidence": _MATCH["candidates"][0]["evidence"],  # type: ignore[index]
+    "by": None,
+    "at": _TIME,
+    "note": "",
+    "people": [_PERSON | {"person_id": "0123456789abcdef0123456789abcdef"}, _PERSON],
+}
 
 BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (schemas.NewPerson, _NEW_PERSON),
@@ -162,6 +175,9 @@ BY_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
     (merge_schemas.MergePage, {"merges": [_MERGE]}),
     (merge_schemas.UndoBody, {"keep": {"person_address": "survivor"}}),
     (merge_schemas.UndoOutcome, _UNDONE),
+    (duplicates_schemas.DuplicatePage, {"duplicates": [_PAIR], "next_cursor": None}),
+    (duplicates_schemas.DuplicatePair, _PAIR),
+    (duplicates_schemas.DecisionBody, {"decision": "different"}),
     (schemas.ImportResult, {"line": 2, "result": "stored", "person_id": PERSON_ID}),
     (schemas.ImportPreview, _PREVIEW),
     (import_schemas.ImportPage, {"imports": [_IMPORT], "next_cursor": None}),

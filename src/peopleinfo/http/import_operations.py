@@ -101,7 +101,7 @@ IMPORT_OPERATIONS: Final = (
                 "duplicates",
                 DuplicateMode,
                 "Compares the people of new rows with the stored people and with each other. report: the result of a row has its most "
-                "certain duplicate. skip, refuse: such a row is skipped or rejected, from the grade of PEOPLEINFO_DUPLICATES_REFUSE on.",
+                "certain duplicate. queue: the pair also waits in /v1/duplicates. skip, refuse: such a row is skipped or rejected, from the grade of PEOPLEINFO_DUPLICATES_REFUSE on.",
             ),
             Parameter(
                 "query",

@@ -36,6 +36,7 @@ _PATH_PARAMETERS: Final = {
     "import_id": ("The id of the import.", "string", examples.IMPORT_ID),
     "version": ("The number of the version.", "integer", 1),
     "merge_id": ("The id of the merge.", "string", examples.MERGE_ID),
+    "pair": ("The id of the pair: the ids of both people, in order.", "string", "0123456789abcdef" * 4),
 }
 _TAGS: Final = {"/v1/": "people", "/data": "legacy", "/": "operations"}
 _TAG_DESCRIPTIONS: Final = {

@@ -12,6 +12,7 @@ from peopleinfo import errors
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import InvalidCursor, InvalidInput
 from peopleinfo.http.bodies import Disconnected
+from peopleinfo.matching import errors as matching_errors
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import is_hidden
 from peopleinfo.telemetry import open_files
@@ -68,8 +69,9 @@ PROBLEM_TYPES: Final[dict[type[Exception], ProblemType]] = {
     errors.RateLimitExceeded: ProblemType(429, "rate-limit-exceeded", "Rate limit exceeded"),
     errors.Overloaded: ProblemType(503, "overloaded", "Server overloaded"),
     errors.FieldAccessDenied: ProblemType(403, "field-access-denied", "Field access denied"),
-    errors.PossibleDuplicate: ProblemType(409, "possible-duplicate", "Possible duplicate"),
-    errors.DuplicatesDisabled: ProblemType(501, "duplicates-disabled", "Duplicate detection disabled"),
+    matching_errors.PairNotFound: ProblemType(404, "pair-not-found", "Pair not found"),
+    matching_errors.PossibleDuplicate: ProblemType(409, "possible-duplicate", "Possible duplicate"),
+    matching_errors.DuplicatesDisabled: ProblemType(501, "duplicates-disabled", "Duplicate detection disabled"),
     errors.OutcomeUnknown: ProblemType(503, "outcome-unknown", "Outcome unknown"),
     errors.AuditUnavailable: ProblemType(503, "audit-unavailable", "Audit log unavailable"),
     errors.StoreUnavailable: _UNAVAILABLE,
@@ -159,7 +161,7 @@ async def _handle_domain_error(
 
 def _members(req: falcon.asgi.Request, error: errors.PeopleInfoError) -> dict[str, Any]:
     """Return the additional members of the problem document."""
-    if isinstance(error, errors.PossibleDuplicate):
+    if isinstance(error, matching_errors.PossibleDuplicate):
         return {"candidates": error.candidates}
     if isinstance(error, errors.IdentifierConflict):
         return _conflicting(req, error)

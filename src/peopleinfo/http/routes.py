@@ -9,6 +9,7 @@ from peopleinfo.http.changes import ChangesResource
 from peopleinfo.http.checked_creation import CheckedCreation
 from peopleinfo.http.cursors import ChangeTokens, Cursors
 from peopleinfo.http.docs import DocsResource, OpenApiResource
+from peopleinfo.http.duplicate_review import DuplicatePairResource, DuplicateQueueResource
 from peopleinfo.http.duplicates import DuplicatesResource, MatchResource
 from peopleinfo.http.exports import ExportResource
 from peopleinfo.http.health import MetricsResource, StatusResource
@@ -64,6 +65,8 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     trashed = TrashedPersonResource(services.trash)
     app.add_route("/v1/trash/{person_id}", trashed)
     app.add_route("/v1/trash/{person_id}/restore", trashed, suffix="restore")
+    app.add_route("/v1/duplicates", DuplicateQueueResource(services.review, cursors))
+    app.add_route("/v1/duplicates/{pair}", DuplicatePairResource(services.review, body_timeout=body_timeout))
     app.add_route("/v1/changes", ChangesResource(services.history, tokens, services.shutdown))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.matching.creation import NewRecords
     from peopleinfo.matching.merge_service import MergeService
+    from peopleinfo.matching.review import Review
     from peopleinfo.matching.service import MatchService
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.people_list import PeopleList
@@ -37,6 +38,7 @@ class Services:
     matches: MatchService
     new_records: NewRecords
     merges: MergeService
+    review: Review
     trash: Trash
     imports: ImportTarget
     import_history: ImportHistory

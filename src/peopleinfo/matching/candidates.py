@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import msgspec
 
 from peopleinfo.matching.keys import MAX_BLOCK
-from peopleinfo.matching.scoring import GRADES, Evidence, Grade, score
+from peopleinfo.matching.scoring import GRADES, Evidence, Grade, Score, are_relatives, score
 from peopleinfo.matching.selection import MIN_FETCHED, hits, worth_fetching
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.matching.frequencies import Frequencies
     from peopleinfo.matching.keys import Hasher, KeyKind, Lookup
+    from peopleinfo.matching.links import LinkStore
     from peopleinfo.matching.record import MatchRecord
     from peopleinfo.matching.selection import Hit
 
@@ -34,6 +35,10 @@ class FoundEntry(NamedTuple):
 
 class MatchIndex(Protocol):
     """The match index of a store. Every method may raise StoreUnavailable."""
+
+    @property
+    def links(self) -> LinkStore:
+        """The pairs of possible duplicates."""
 
     async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
         """Return the entries of each look-up, at most `MAX_BLOCK` + 1 in the order of their subs, in one round."""
@@ -78,6 +83,8 @@ class Match(msgspec.Struct, frozen=True):
     of_people: int
     examined: int
     not_examined: list[NotExamined]
+    relatives: int = 0
+    """Compared people that seem to be relatives (`scoring.are_relatives`)."""
 
 
 class Found(NamedTuple):
@@ -126,18 +133,18 @@ def rank(
 ) -> Match:
     """Compare a record with other people, given by id, and return those that may be the same person."""
     people = frequencies.counts.people
-    compared = [_candidate(person_id, record, other, frequencies) for person_id, other in others]
+    compared = [(person_id, score(record, other, frequencies)) for person_id, other in others]
+    relatives = sum(are_relatives(found.evidence) for _, found in compared)
     candidates = [
         candidate
-        for candidate in compared
+        for candidate in (_candidate(person_id, found, frequencies) for person_id, found in compared)
         if candidate and candidate.score >= threshold and (candidate.grade == "certain" or not only_certain)
     ]
     candidates.sort(key=lambda candidate: (_RANKS[candidate.grade], -candidate.score, candidate.person_id))
-    return Match(candidates[:count], people, len(compared), list(not_examined))
+    return Match(candidates[:count], people, len(compared), list(not_examined), relatives)
 
 
-def _candidate(person_id: str, record: MatchRecord, other: MatchRecord, frequencies: Frequencies) -> Candidate | None:
-    found = score(record, other, frequencies)
+def _candidate(person_id: str, found: Score, frequencies: Frequencies) -> Candidate | None:
     grade, probability, relatives = found.assess(frequencies.counts.people, frequencies.relatives)
     return Candidate(person_id, grade, probability, relatives, found.evidence) if grade else None
 

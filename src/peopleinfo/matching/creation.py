@@ -14,8 +14,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 from zlib import crc32
 
-from peopleinfo.errors import PersonNotFound, PossibleDuplicate, VersionConflict
+from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.matching.candidates import at_least
+from peopleinfo.matching.errors import PossibleDuplicate
 from peopleinfo.matching.service import MatchOptions, encode_candidates
 from peopleinfo.people.store import Lease, LeaseStore, PersonStore
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from peopleinfo.errors import DuplicatesDisabled
 from peopleinfo.matching.candidates import DEFAULT_COUNT, Candidate, Match, NotExamined, find, rank
 from peopleinfo.matching.entries import MatchEntries
+from peopleinfo.matching.errors import DuplicatesDisabled
 from peopleinfo.matching.frequencies import Frequencies, count_keys
 from peopleinfo.matching.record import check_access, prepare
 from peopleinfo.matching.scoring import GRADES
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.matching.candidates import MatchIndex
     from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.scoring import Evidence
     from peopleinfo.people.store import PersonReader
 
 NOT_INDEXED: Final = "index"  # stands for people that `reindex` has not reached, in `NotExamined.by`
@@ -146,7 +147,7 @@ class MatchService:
         self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str] = frozenset()
     ) -> Frequencies:
         """Return the frequencies for the comparison of a record with others."""
-        statistics = await self._read_statistics()
+        statistics = await self.statistics()
         words = record.numbers | record.words
         words = words.union(*((other.numbers | other.words) for other in others)) if words else words
         return Frequencies(statistics.counts(self.hasher, count_keys(record), words), hidden=hidden)
@@ -161,7 +162,7 @@ class MatchService:
                 builder.add(self.record(body))
             if (after := page.next) is None:
                 break
-        before = await self._read_statistics()
+        before = await self.statistics()
         return await self.write_statistics(
             builder.build(relatives=before.relatives, related_people=before.related_people)
         )
@@ -172,7 +173,8 @@ class MatchService:
         self._statistics, self._expires_at = statistics, self._clock() + _STATISTICS_TTL
         return statistics
 
-    async def _read_statistics(self) -> Statistics:
+    async def statistics(self) -> Statistics:
+        """Return the statistics for the grades. A process keeps them in memory for a short time."""
         if self._statistics is None or self._clock() >= self._expires_at:
             body = await self.index.read_statistics()
             people = await self._estimate() if body is None else None
@@ -206,8 +208,9 @@ def encode_candidates(found: Matched) -> list[dict[str, Any]]:
     return [_candidate(one) | {"person": msgspec.Raw(found.people[one.person_id])} for one in found.match.candidates]
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    evidence = [
+def encode_evidence(evidence: Iterable[Evidence]) -> list[dict[str, Any]]:
+    """Return evidence as JSON objects."""
+    return [
         {
             "field": item.field,
             "agreement": item.agreement,
@@ -215,12 +218,15 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
             "against_relatives": round(item.against_relatives, 2),
             "because": item.because,
         }
-        for item in candidate.evidence
+        for item in evidence
     ]
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
     return {
         "person_id": candidate.person_id,
         "grade": candidate.grade,
         "score": round(candidate.score, 6),
         "relatives": round(candidate.relatives, 6),
-        "evidence": evidence,
+        "evidence": encode_evidence(candidate.evidence),
     }

@@ -58,7 +58,7 @@ class ImportOptions(TypedDict, total=False):
     """With `key`: whether a row changes its fields only (default), or replaces the whole record."""
     force: bool
     """Store every row, even if an equal record is stored."""
-    duplicates: Literal["report", "skip", "refuse"]
+    duplicates: Literal["report", "skip", "queue", "refuse"]
     """Compare new people with the stored people and the earlier rows; `skip` or `refuse` certain duplicates."""
     dry_run: bool
     """Return the result that each row would have, and store nothing."""

@@ -166,6 +166,10 @@ class FieldAccessDenied(ProblemError):
     """The operation would return, search or change a field that is hidden from the API key."""
 
 
+class PairNotFound(ProblemError):
+    """The two people are not in the review queue, or one of them was deleted."""
+
+
 class PossibleDuplicate(ProblemError):
     """The person may be stored already, and `duplicates="refuse"` was requested; the server stored nothing."""
 
@@ -218,6 +222,7 @@ PROBLEM_TYPES: Final[dict[str, type[ProblemError]]] = {
     "not-authenticated": NotAuthenticated,
     "access-denied": AccessDenied,
     "field-access-denied": FieldAccessDenied,
+    "pair-not-found": PairNotFound,
     "possible-duplicate": PossibleDuplicate,
     "duplicates-disabled": DuplicatesDisabled,
     "rate-limit-exceeded": RateLimitExceeded,

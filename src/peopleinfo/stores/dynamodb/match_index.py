@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from peopleinfo.matching.candidates import FoundEntry
 from peopleinfo.matching.keys import MAX_BLOCK, SUB_SIZE
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number, singleton_key
+from peopleinfo.stores.dynamodb.links import DynamoDBLinks
 from peopleinfo.stores.dynamodb.search_entries import read_range
 from peopleinfo.stores.dynamodb.search_items import home_of_entry, match_range
 
@@ -37,6 +38,7 @@ class DynamoDBMatchIndex:
         self._table = table
         self._search = search
         self.read_people = search.read_people
+        self.links = DynamoDBLinks(table)
         self.is_complete = search.is_complete
 
     async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:

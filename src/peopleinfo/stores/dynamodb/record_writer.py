@@ -13,6 +13,7 @@ from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes, time_of
 from peopleinfo.stores.dynamodb.items import int_attr, number
+from peopleinfo.stores.dynamodb.links import DynamoDBLinks
 from peopleinfo.stores.dynamodb.record_format import was_written_by
 from peopleinfo.stores.dynamodb.record_writes import (
     AT_VERSION,
@@ -90,6 +91,9 @@ class RecordWriter(TableWriter):
             with non_atomic_writes():  # the marker remains
                 await self._entries.finish(indexed)
                 await self._versions.erase(found.home)
+        if deleted:
+            with non_atomic_writes():
+                await DynamoDBLinks(self._table).erase(person_id)
         return deleted
 
     async def _removed_entries(self, found: Located) -> IndexChange:

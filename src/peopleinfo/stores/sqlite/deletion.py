@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from peopleinfo.errors import OutcomeUnknown
 from peopleinfo.stores.sqlite import batches
+from peopleinfo.stores.sqlite.links import erase_links
 from peopleinfo.stores.sqlite.merge_rows import missing, outermost, take_merged
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Eraser:
         self._recorder.deleted(db, seq, person_id, version, self._now())
         db.execute(_FORGET_ID, (bytes.fromhex(person_id),))
         clear_responses(db, seq)
+        erase_links(db, person_id)
         if self._encrypted:
             db.executemany(_NOTE_KEY, [(seq,), (-seq,)])
         for merged in take_merged(db, seq):

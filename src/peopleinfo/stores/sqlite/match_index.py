@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.matching.candidates import FoundEntry
 from peopleinfo.matching.keys import MAX_BLOCK
+from peopleinfo.stores.sqlite.links import SqliteLinks
 from peopleinfo.stores.sqlite.match_rows import key_text, sub_of, sub_range
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE
 
@@ -32,6 +33,7 @@ class SqliteMatchIndex:
         self._writer = writer
         self._search = search
         self.read_people = search.read_people
+        self.links = SqliteLinks(run, writer)
 
     async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
         return await self._run(lambda db: [_find(db, lookup) for lookup in lookups])

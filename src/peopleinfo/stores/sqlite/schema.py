@@ -207,6 +207,20 @@ MIGRATIONS: Final = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX merge_members_by_merge ON merge_members (merge_id);
     """,
+    """
+    CREATE TABLE links (                -- pairs of possible duplicates
+        first BLOB NOT NULL,            -- ids, in order
+        second BLOB NOT NULL,
+        version INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        grade INTEGER NOT NULL,         -- 0: certain
+        doubt INTEGER NOT NULL,
+        body BLOB NOT NULL,             -- the JSON of a Link
+        PRIMARY KEY (first, second)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX links_by_second ON links (second);
+    CREATE INDEX links_in_order ON links (state, grade, doubt, first, second);
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.

@@ -1,0 +1,204 @@
+"""Review of possible duplicates: pairs wait in a queue until a reviewer decides that they are different people, or merges them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from msgspec.structs import replace
+
+from peopleinfo.errors import StoreUnavailable
+from peopleinfo.matching.candidates import at_least
+from peopleinfo.matching.errors import PairNotFound
+from peopleinfo.matching.links import Link
+from peopleinfo.matching.reviewer_decisions import equal_identifiers
+from peopleinfo.matching.scoring import GRADES
+from peopleinfo.matching.service import MatchOptions
+from peopleinfo.people.person import is_id, timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from peopleinfo.matching.candidates import Candidate
+    from peopleinfo.matching.links import LinkState, LinkStore
+    from peopleinfo.matching.merge_store import MergeRecord
+    from peopleinfo.matching.scoring import Grade
+    from peopleinfo.matching.service import Matched, MatchService
+    from peopleinfo.people.person import StoredPerson
+    from peopleinfo.people.store import PersonReader
+
+_LEAST: Final[Grade] = "probable"
+_OPTIONS: Final = MatchOptions(100, 0.9)
+_ID_LENGTH: Final = 32
+_MAX_ATTEMPTS: Final = 20
+
+
+def always_allow(_: Link) -> None:
+    """Accept any link: the precondition of an unconditional decision."""
+
+
+ALL_GRADES: Final[tuple[Grade, ...]] = tuple(grade for grade, _ in GRADES)
+
+
+class MergeReader(Protocol):
+    """The merges of a store, in which a record took part."""
+
+    async def merges_of(self, person_id: str) -> list[MergeRecord]:
+        """Return the merges of a record, also undone ones."""
+
+
+class ReviewPair(NamedTuple):
+    """A link with its two records."""
+
+    link: Link
+    people: tuple[StoredPerson, StoredPerson]
+
+
+class ReviewPage(NamedTuple):
+    """Pairs, the most certain first, and the position of the next page; None after the last page."""
+
+    pairs: list[ReviewPair]
+    next: bytes | None
+
+
+class Review:
+    """The review queue of a store."""
+
+    def __init__(
+        self,
+        matches: MatchService,
+        people: PersonReader,
+        now: Callable[[], datetime],
+        merges: MergeReader,
+    ) -> None:
+        """`merges` returns the merges of a record."""
+        self._matches = matches
+        self._people = people
+        self._now = now
+        self._merges = merges
+
+    @property
+    def _links(self) -> LinkStore:
+        """The stored pairs. Raises DuplicatesDisabled."""
+        return self._matches.index.links
+
+    async def page(
+        self, state: LinkState, grade: Grade | None = None, *, after: bytes | None = None, limit: int
+    ) -> ReviewPage:
+        """Return a page of the pairs with a state, and with a grade if one is given.
+
+        Pairs of deleted people leave the queue, and pairs that a merge made equal to a decided one.
+        """
+        page = await self._links.page(state, (grade,) if grade else ALL_GRADES, after=after, limit=limit)
+        ids = list({person_id for link in page.links for person_id in (link.first, link.second)})
+        people = {person.person_id: person for person in await self._people.get_many(ids) if person is not None}
+        pairs = []
+        for link in page.links:
+            first, second = people.get(link.first), people.get(link.second)
+            is_open = link.state == "open"
+            if is_open and (first is None or second is None or await self._are_different(link)):
+                await self._links.delete(link)
+            elif first is not None and second is not None:
+                pairs.append(ReviewPair(link, (first, second)))
+        return ReviewPage(pairs, page.next)
+
+    async def get(self, pair: str) -> ReviewPair:
+        """Return a pair with its records. Raises PairNotFound."""
+        link = await self._link(pair)
+        first, second = await self._people.get_many([link.first, link.second])
+        if first is None or second is None:
+            raise PairNotFound
+        return ReviewPair(link, (first, second))
+
+    async def decide(
+        self,
+        pair: str,
+        state: LinkState,
+        *,
+        precondition: Callable[[Link], None] = always_allow,
+        by: str | None,
+        note: str = "",
+    ) -> ReviewPair:
+        """Record a decision if `precondition` accepts the link. A repeated decision changes nothing. Raises PairNotFound and its errors."""
+        for _ in range(_MAX_ATTEMPTS):
+            found = await self.get(pair)
+            if (found.link.state, found.link.by, found.link.note) == (state, by, note):
+                return found
+            precondition(found.link)
+            decided = self._decided(found.link, state, by, note)
+            if await self._links.put(decided):
+                return found._replace(link=decided)
+        raise StoreUnavailable("concurrent decisions about the pair prevented this one; try again")
+
+    def _decided(self, link: Link, state: LinkState, by: str | None, note: str) -> Link:
+        identifiers = equal_identifiers(link.evidence) if state == "different" else frozenset[str]()
+        version, at = link.version + 1, timestamp(self._now())
+        return replace(link, version=version, state=state, identifiers=identifiers, by=by, at=at, note=note)
+
+    async def add(self, person_id: str) -> Matched:
+        """Add the probable duplicates of a stored record to the queue, and return its duplicates. Raises PersonNotFound."""
+        found = await self._matches.duplicates(person_id, _OPTIONS)
+        await self.open(person_id, found)
+        return found
+
+    async def open(self, person_id: str, found: Matched) -> int:
+        """Add the probable candidates of a record to the queue; return how many pairs are new or have another grade."""
+        candidates = [one for one in found.match.candidates if at_least(one.grade, _LEAST)]
+        return sum([await self._open(self._link_of(person_id, candidate)) for candidate in candidates])
+
+    def _link_of(self, person_id: str, candidate: Candidate) -> Link:
+        first, second = sorted((person_id, candidate.person_id))
+        return Link(
+            first=first,
+            second=second,
+            grade=candidate.grade,
+            score=candidate.score,
+            relatives=candidate.relatives,
+            evidence=candidate.evidence,
+            at=timestamp(self._now()),
+        )
+
+    async def _open(self, link: Link) -> bool:
+        if await self._are_different(link):
+            return False
+        for _ in range(_MAX_ATTEMPTS):
+            known = await self._links.get(link.first, link.second)
+            if known is not None and known.state == "later":
+                return False
+            if known is not None and known.state == "open" and (known.grade, known.score) == (link.grade, link.score):
+                return False
+            if await self._links.put(replace(link, version=known.version + 1 if known else 1)):
+                return True
+        return False
+
+    async def _are_different(self, link: Link) -> bool:
+        """Return whether a reviewer decided that the people of a pair are different, and no other identifier agrees now.
+
+        The decision may be about records that are merged with those of the pair.
+        """
+        ours, theirs = await self._group(link.first), await self._group(link.second)
+        agreed: set[str] = set()
+        is_decided = False
+        for own_id in ours:
+            for other in await self._links.of_person(own_id):
+                if other.state == "different" and {other.first, other.second} - {own_id} <= theirs:
+                    is_decided = True
+                    agreed |= other.identifiers
+        return is_decided and equal_identifiers(link.evidence) <= agreed
+
+    async def _group(self, person_id: str) -> set[str]:
+        """Return the ids of the records that are merged with a record, and its own id."""
+        found, unread = {person_id}, [person_id]
+        while unread:
+            for record in await self._merges.merges_of(unread.pop()):
+                others = set(record.people) - found if record.undone_at is None else ()
+                unread += others
+                found.update(others)
+        return found
+
+    async def _link(self, pair: str) -> Link:
+        first, second = pair[:_ID_LENGTH], pair[_ID_LENGTH:]
+        link = await self._links.get(first, second) if is_id(first) and is_id(second) and first < second else None
+        if link is None:
+            raise PairNotFound
+        return link

@@ -1,0 +1,131 @@
+"""The review queue: pairs in order, decisions that persist, the resumable scan, and the erasure of links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from peopleinfo.matching.errors import PairNotFound
+from peopleinfo.matching.merge_service import MergeRequest, MergeService
+from peopleinfo.matching.review import Review
+from peopleinfo.matching.scan import DuplicateScan
+from tests.search_cases import person
+from tests.store_kinds import ENCRYPTED
+from tests.stores.test_match import ANNA, crowd, service
+
+if TYPE_CHECKING:
+    from peopleinfo.matching.scan import ScanProgress
+    from peopleinfo.people.person import PersonData
+    from peopleinfo.stores.service_store import OpenedStore
+    from tests.store_kinds import Clock
+
+STORE_KINDS = ["sqlite", ENCRYPTED, "ministack"]
+SIMILAR = person("Ana", "Smyth", born="1980-04-03", address="12 Elm Row, Leeds LS1")
+
+
+def review_of(store: OpenedStore, clock: Clock) -> Review:
+    return Review(service(store), store, clock.now, store.merges)
+
+
+async def scan(store: OpenedStore, clock: Clock, *, pages: int | None = None, dry_run: bool = False) -> ScanProgress:
+    """Scan the store, or only some pages of it, and return the progress."""
+    progress: list[ScanProgress] = []
+    review = review_of(store, clock)
+    async for done in DuplicateScan(service(store), review, store, dry_run=dry_run, page_limit=20).run():
+        progress.append(done)
+        if len(progress) == pages:
+            break
+    return progress[-1]
+
+
+async def stored(store: OpenedStore, *people: PersonData) -> list[str]:
+    await store.create_many(crowd(100))
+    return [(await store.create(data)).person_id for data in people]
+
+
+async def pairs(review: Review, state: str = "open") -> list[set[str]]:
+    page = await review.page(state, limit=100)  # type: ignore[arg-type]
+    return [{one.person_id for one in pair.people} for pair in page.pairs]
+
+
+async def test_scan_adds_the_most_certain_pairs_first(store: OpenedStore, clock: Clock) -> None:
+    first, second, third = await stored(store, ANNA, SIMILAR, ANNA)
+    assert (await scan(store, clock, dry_run=True)).pairs == 3
+    review = review_of(store, clock)
+    assert await pairs(review) == []
+    progress = await scan(store, clock)
+    assert (progress.people, progress.pairs) == (103, 3)
+    found = (await review.page("open", limit=10)).pairs
+    assert {one.person_id for one in found[0].people} == {first, third}
+    assert [pair.link.grade for pair in found] == ["certain", "probable", "probable"]
+    assert {second} < {one.person_id for one in found[1].people}
+    page = await review.page("open", limit=2)
+    rest = await review.page("open", after=page.next, limit=2)
+    assert [*page.pairs, *rest.pairs] == found
+    assert rest.next is None
+    assert [pair.link.grade for pair in (await review.page("open", "probable", limit=9)).pairs] == ["probable"] * 2
+    assert (await scan(store, clock)).pairs == 0
+
+
+async def test_different_people_never_return_to_the_queue(store: OpenedStore, clock: Clock) -> None:
+    first, second = await stored(store, ANNA, SIMILAR)
+    await scan(store, clock)
+    review = review_of(store, clock)
+    [pair] = (await review.page("open", limit=9)).pairs
+    decided = await review.decide(pair.link.pair, "different", by="clerk", note="checked")
+    assert await review.decide(pair.link.pair, "different", by="clerk", note="checked") == decided
+    assert (await scan(store, clock)).pairs == 0
+    for person_id in (first, second):
+        await review.add(person_id)
+    assert (await pairs(review), await pairs(review, "different")) == ([], [{first, second}])
+    for version, person_id in ((1, first), (1, second)):  # a new identifier opens the pair again
+        current = await store.get(person_id)
+        data = ANNA if person_id == first else SIMILAR
+        changed = msgspec.structs.replace(data, extra={"email": "same@example.org"})
+        await store.replace(person_id, changed, expected=version, current=current)
+    assert (await scan(store, clock)).pairs == 1
+    assert await pairs(review) == [{first, second}]
+
+
+async def test_pair_of_a_deleted_person_leaves_the_queue(store: OpenedStore, clock: Clock) -> None:
+    first, second, third = await stored(store, ANNA, ANNA, ANNA)
+    await scan(store, clock)
+    review = review_of(store, clock)
+    assert len(await pairs(review)) == 3
+    await store.delete(third)
+    assert await pairs(review) == [{first, second}]
+    assert store.matches is not None
+    assert await store.matches.links.of_person(third) == []
+    assert len(await store.matches.links.of_person(first)) == 1
+    with pytest.raises(PairNotFound):
+        await review.decide("".join(sorted((first, third))), "later", by=None)
+    with pytest.raises(PairNotFound):
+        await review.get("x")
+
+
+async def test_interrupted_scan_resumes(store: OpenedStore, clock: Clock) -> None:
+    await stored(store, ANNA, ANNA, ANNA)
+    first = await scan(store, clock, pages=2)
+    assert first.people == 40
+    resumed = await scan(store, clock)
+    assert resumed.people == 103
+    assert len(await pairs(review_of(store, clock))) == 3
+
+
+async def test_decision_persists_through_a_merge_and_its_undo(store: OpenedStore, clock: Clock) -> None:
+    first, second, third = await stored(store, ANNA, SIMILAR, ANNA)
+    await scan(store, clock)
+    review = review_of(store, clock)
+    await review.decide("".join(sorted((first, second))), "different", by="clerk")
+    merges = MergeService(store.merges, secret=store.secret, now=clock.now)
+    request = MergeRequest(third, (first,), {third: 1, first: 1}, {})
+    merged, _ = await merges.merge(request)
+    await scan(store, clock)
+    assert await pairs(review) == []  # the survivor is the person of the first record
+    assert merged.merge_id is not None
+    await merges.undo(merged.merge_id, keep={})
+    await scan(store, clock)
+    assert {first, second} not in await pairs(review)
+    assert {first, third} in await pairs(review)
