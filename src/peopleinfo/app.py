@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from peopleinfo.auth.rate_limit import TokenBuckets
     from peopleinfo.bulk.import_history import ImportHistory
     from peopleinfo.bulk.importer import ImportTarget
+    from peopleinfo.http.bodies import App
     from peopleinfo.http.cursors import ChangeTokens
+    from peopleinfo.http.fast_reads import FastReads
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.matching.review import Review
     from peopleinfo.matching.service import MatchService
+    from peopleinfo.people.store import ImmediateReader
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.settings import Settings
     from peopleinfo.stores.service_store import ServiceStore
@@ -180,6 +183,17 @@ def _rate_limiter(settings: Settings) -> RateLimiter | None:
     return RateLimiter(settings.rate_limit, limit_anonymous=settings.allow_anonymous, proxies=settings.trusted_proxies)
 
 
+def _fast_reads(app: App, services: Services, reader: ImmediateReader | None, settings: Settings) -> FastReads | None:
+    """Return the hot path, None if every read may wait, or writes an audit event."""
+    if reader is None or services.audit is not None:
+        return None
+    from peopleinfo.http.fast_reads import FastReads  # noqa: PLC0415 - as above
+    from peopleinfo.http.middleware.cors import ANY_ORIGIN  # noqa: PLC0415
+
+    varies = bool(settings.origins) and ANY_ORIGIN not in settings.origins
+    return FastReads(services, reader, app.new_request_id, varies=varies)
+
+
 @asynccontextmanager
 async def _shared_rate_limits(rates: TokenBuckets, settings: Settings, secret: bytes) -> AsyncIterator[None]:
     from peopleinfo.stores.cached.redis_client import open_redis  # noqa: PLC0415 - as above
@@ -254,11 +268,16 @@ class Application:
     ) -> Awaitable[None]:
         """Process a request or the lifespan of the server."""
         if scope["type"] == "lifespan":
-            return self._lifespan(receive, send)
+            return self._lifespan(scope["state"], receive, send)
         response: Awaitable[None] = self._app(scope, receive, send)
         return response
 
-    async def _lifespan(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    async def _lifespan(
+        self,
+        state: dict[str, Any],
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
         from peopleinfo.telemetry import logs, tracing  # noqa: PLC0415 - other commands do not need it
 
         await receive()  # lifespan.startup
@@ -267,7 +286,7 @@ class Application:
             stack.enter_context(tracing.configured(self._instance))
             try:
                 store = await stack.enter_async_context(open_service_store(self._settings))
-                self._app = await self._build(store, stack)
+                self._app = await self._build(store, stack, state)
             except (OSError, PeopleInfoError) as error:
                 print(f"peopleinfo: the server cannot start: {error}", file=sys.stderr)  # noqa: T201 - output of the command
                 raise
@@ -278,11 +297,12 @@ class Application:
             await receive()  # lifespan.shutdown
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _build(self, store: ServiceStore, stack: AsyncExitStack) -> Any:
+    async def _build(self, store: ServiceStore, stack: AsyncExitStack, state: dict[str, Any]) -> Any:
         from peopleinfo.auth.authenticator import Authenticator  # noqa: PLC0415
         from peopleinfo.console import routes  # noqa: PLC0415
         from peopleinfo.http import uvicorn_protocol  # noqa: PLC0415
         from peopleinfo.http.app import create_app  # noqa: PLC0415
+        from peopleinfo.http.fast_protocol import STATE  # noqa: PLC0415
         from peopleinfo.http.services import Services  # noqa: PLC0415
         from peopleinfo.http.sessions import Sessions  # noqa: PLC0415
         from peopleinfo.http.shutdown import GracefulShutdown  # noqa: PLC0415
@@ -333,6 +353,7 @@ class Application:
         await self._start_background_tasks(services, store, stack)
         app = create_app(services, settings)
         routes.add_routes(app, services, body_timeout=settings.body_timeout)
+        state[STATE] = _fast_reads(app, services, store.immediate, settings)
         return app
 
     async def _start_background_tasks(self, services: Services, store: ServiceStore, stack: AsyncExitStack) -> None:

@@ -50,6 +50,20 @@ class TokenBuckets:
         bucket[2] += units
         return left
 
+    def spend(self, client_id: str, units: int, *, keeping: float) -> bool:
+        """Consume units of a client's bucket if at least `keeping` units remain; return whether."""
+        bucket = self._buckets.get(client_id)
+        if bucket is None:
+            return False
+        now = self._monotonic()
+        left = bucket[0] + (now - bucket[1]) * self._per_second
+        left = (left if left < self.per_minute else self.per_minute) - units  # noqa: FURB136 - as above
+        if left < keeping:
+            return False
+        bucket[0], bucket[1] = left, now
+        bucket[2] += units
+        return True
+
     def check(self, client_id: str, units: int) -> None:
         """Raise RateLimitExceeded if a client's bucket has fewer units; consumes none."""
         self.consume(client_id, units)

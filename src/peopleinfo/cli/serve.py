@@ -148,14 +148,14 @@ def _file_limit_remedy(connections: int) -> str:
 def _config(app: Application, settings: Settings, connections: int) -> Config:
     import uvicorn
 
-    from peopleinfo.http.uvicorn_protocol import Protocol
+    from peopleinfo.http.fast_protocol import FastProtocol
 
     return uvicorn.Config(
         app,
         workers=settings.workers,
         interface="asgi3",
         lifespan="on",
-        http=Protocol,
+        http=FastProtocol,
         ws="none",
         log_config=None,
         access_log=False,

@@ -51,18 +51,19 @@ class App(falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._prefix = secrets.token_hex(6)
-        self._numbers = itertools.count(1)
+        prefix, numbers = secrets.token_hex(6), itertools.count(1)
+        self.new_request_id: Callable[[], str] = lambda: f"{prefix}-{next(numbers):x}"
+        """Returns the id of the next request of this process."""
 
     def __call__(  # type: ignore[override] # as in Falcon: its WSGI app is the base of its ASGI app
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any
     ) -> Awaitable[None]:
         """Handle a request; its scope holds the `request_id` and the start time `began` (`time.perf_counter`)."""
-        scope["request_id"] = f"{self._prefix}-{next(self._numbers):x}"
+        scope["request_id"] = self.new_request_id()
         scope["began"] = time.perf_counter()
         query = scope["query_string"]
         if (b"%" in query or b"%" in scope["raw_path"] or len(query) > MAX_PARAMETERS) and (
-            problem := _target_error(scope)
+            problem := target_error(scope)
         ):
             scope["unreadable"] = problem
             scope["query_string"] = b""  # keeps Falcon from parsing it
@@ -94,7 +95,7 @@ async def wait_for_disconnect(req: falcon.asgi.Request) -> None:
             await req._receive()  # noqa: SLF001
 
 
-def _target_error(scope: Any) -> str | None:
+def target_error(scope: Any) -> str | None:
     """Return the error in the path or the query of a request, None if both are valid."""
     if scope["query_string"].count(b"&") >= MAX_PARAMETERS:
         return f"the query must have at most {MAX_PARAMETERS} parameters"

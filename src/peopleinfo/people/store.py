@@ -180,6 +180,20 @@ class CachedReader(Protocol):
         """Return a page, like `PersonReader.find`, and the source of the response; None for a search that is never cached."""
 
 
+class ImmediateReader(Protocol):
+    """Reads that need neither a thread nor a request to a server: of the local cache, or of the embedded store."""
+
+    @property
+    def source(self) -> CacheStatus | None:
+        """The source of the results, None without a cache."""
+
+    def get_now(self, person_id: str) -> StoredPerson | None:
+        """Return a record, or None if the caller must use `CachedReader` or `PersonReader`."""
+
+    def find_now(self, person_filter: PersonFilter, limit: int) -> Page | None:
+        """Return the first page of a search by surname, or None as above."""
+
+
 class PersonWriter(Protocol):
     """Changes of single records."""
 

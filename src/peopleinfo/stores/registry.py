@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.master_key import MasterKey
     from peopleinfo.crypto.rotation import KeyStore
     from peopleinfo.matching.merge_store import MergeStore
-    from peopleinfo.people.store import Store
+    from peopleinfo.people.store import ImmediateReader, Store
     from peopleinfo.people.trash import TrashStore
     from peopleinfo.settings import Settings
     from peopleinfo.settings.urls import EncryptionUrl
@@ -76,7 +76,16 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
             cached,
             opened.search,
             matches,
+            cached.immediate if cached else _immediate_reader(opened, settings),
         )
+
+
+def _immediate_reader(opened: OpenedStore, settings: Settings) -> ImmediateReader | None:
+    if isinstance(settings.location, DynamoDBUrl):
+        return None
+    from peopleinfo.stores.immediate import EmbeddedReader  # noqa: PLC0415 - as below
+
+    return EmbeddedReader(opened)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from peopleinfo.people.people_list import ListIndex
 from peopleinfo.people.search_index import SearchIndex
-from peopleinfo.people.store import CachedReader, Store
+from peopleinfo.people.store import CachedReader, ImmediateReader, Store
 
 if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
@@ -77,6 +77,8 @@ class ServiceStore(NamedTuple):
     """The search index, None if the store has none."""
     matches: MatchIndex | None = None
     """The match index, None if the store has none or if it is off."""
+    immediate: ImmediateReader | None = None
+    """Reads that never wait, None if every read may wait."""
 
 
 class ServiceCache(CachedReader, Protocol):

@@ -63,6 +63,8 @@ class AccessLog:
         self._on_flush = on_flush
         self._format = _readable if sys.stdout.isatty() else _json
         self._records: list[AccessRecord] = []
+        self.before_flush: Callable[[], None] = lambda: None
+        """Called before each batch is counted."""
 
     def append(self, record: AccessRecord) -> None:
         """Append a completed request. Call this in the event loop."""
@@ -75,6 +77,7 @@ class AccessLog:
         records, self._records = self._records, []
         if not records:
             return
+        self.before_flush()
         _count(records)
         self._on_flush()
         if not self._silent:

@@ -71,7 +71,7 @@ class AuthMiddleware:
             return
         header = req.auth
         credential = (
-            (_cached_bearer if len(header) <= _CACHED_LENGTH else _bearer)(header)
+            (_cached_bearer if len(header) <= _CACHED_LENGTH else bearer)(header)
             if header is not None
             else await self._sessions.credential(req)
         )
@@ -94,11 +94,11 @@ class AuthMiddleware:
             return await self._authenticator.authenticate(credential)
 
 
-def _bearer(header: str) -> str:
+def bearer(header: str) -> str:
     """Return the bearer token (RFC 6750), or "", an invalid credential, for any other scheme."""
     return header[len(_SCHEME) :].strip() if header[: len(_SCHEME)].lower() == _SCHEME else ""
 
 
 _cached_bearer: Final = lru_cache(maxsize=1_000)(
-    _bearer
+    bearer
 )  # at most 300 KB; a client sends the same header with every request

@@ -70,6 +70,10 @@ class RateLimiter:
             resp.set_header("RateLimit-Policy", self._policy)
             resp.set_header("RateLimit", f'"default";r={int(left)};t={seconds}')
 
+    def spend(self, principal: Principal, units: int) -> bool:
+        """Charge a principal if its response needs no RateLimit headers; return whether."""
+        return self.rates.spend(principal.name, units, keeping=self._half)
+
     def count_public(self, req: Request) -> None:
         """Count a request of a public route for its network. Raises RateLimitExceeded."""
         self._public.consume(self.network(req), 1)

@@ -18,6 +18,7 @@ from peopleinfo.people.person import StoredPerson, decode_header
 from peopleinfo.people.store import CacheStatus, Page, ReindexResult
 from peopleinfo.stores.cached.batch_reads import NOT_FOUND, BatchReader, decode_record, encode_record, person_name
 from peopleinfo.stores.cached.fenced_writes import FencedWriter, cancel
+from peopleinfo.stores.cached.immediate import LocalReader
 from peopleinfo.stores.cached.local import LocalCache
 from peopleinfo.stores.cached.redis_client import TIMEOUT, open_redis
 from peopleinfo.stores.cached.shared import FENCE_TTL, Hit, Lease, SharedCache
@@ -116,6 +117,7 @@ class CachedStore:
         # (name, page, lease) → read in progress. Reads with the same lease share it, because no write has been applied since.
         self._in_flight: dict[tuple[str, str, bytes], asyncio.Future[Any]] = {}
         self._filling: set[asyncio.Task[None]] = set()
+        self.immediate = LocalReader(local)
         self.get_many_cached = BatchReader(store, shared, local).get_many
         self.get = store.get
         self.get_many = store.get_many
