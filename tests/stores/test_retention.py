@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.store import Store
+    from peopleinfo.stores.service_store import OpenedStore
 
 RETENTION_PERIOD = timedelta(days=730)
 
@@ -40,6 +41,22 @@ async def test_retention_deletes_and_audits_unmodified_records(store: Store, clo
     assert (
         await retention.delete_expired(store, None, before=clock.now() - RETENTION_PERIOD, by=retention.RETENTION) == 0
     )
+
+
+async def test_expired_people_in_the_trash_are_erased_and_audited(
+    store: OpenedStore, clock: Clock, tmp_path: Path
+) -> None:
+    early, late = await store.create(person_data("Early")), await store.create(person_data("Late"))
+    await store.trash.add(early.person_id, expires_at=clock.now() + timedelta(days=1))
+    await store.trash.add(late.person_id, expires_at=clock.now() + timedelta(days=3))
+    clock.advance(days=2)
+    audit = AuditLogWriter(tmp_path / "audit.jsonl")
+    assert await retention.erase_expired_trash(store.trash, audit, by=retention.RETENTION) == 1
+    assert await retention.erase_expired_trash(store.trash, audit, by=retention.RETENTION) == 0
+    audit.close()
+    assert [person.person_id for person in (await store.trash.page(after=None, limit=9)).people] == [late.person_id]
+    _, line, _ = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
+    assert (line["action"], line["people"]) == ("eraseDeletedPerson", [early.person_id])
 
 
 async def test_retention_keeps_record_that_is_modified_concurrently(store: Store, clock: Clock) -> None:

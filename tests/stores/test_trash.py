@@ -13,7 +13,20 @@ from peopleinfo.people.person import split_record, timestamp
 from peopleinfo.people.service import PeopleService
 from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.people.trash import Trash, TrashedPerson
-from tests.store_kinds import ALL_STORES, Clock, find_all, open_store, person_data, person_filter, scan_all
+from tests.store_kinds import (
+    ALL_STORES,
+    CACHED,
+    ENCRYPTED,
+    Clock,
+    all_items,
+    find_all,
+    open_store,
+    person_data,
+    person_filter,
+    raw_bytes,
+    scan_all,
+    table_location,
+)
 from tests.stores.test_changes import changes_since, current_position, without_times
 from tests.stores.test_history import UNKNOWN, all_versions
 
@@ -217,3 +230,28 @@ async def test_idempotency_key_of_a_deleted_person_is_not_used_again(store: Open
     await trash.add(created.person_id, expected=1)
     with pytest.raises(IdempotentPersonDeleted):
         await store.create(person_data("Once"), idempotency_key=key)
+
+
+async def test_no_version_of_an_erased_person_remains(store_kind: str, tmp_path: Path, clock: Clock) -> None:
+    async with open_store(store_kind, tmp_path, clock) as store:
+        trash = Trash(store.trash, age=AGE, now=clock.now)
+        key = IdempotencyKey(b"k" * 32, b"c" * 32)
+        created = await store.create(person_data("Canary0", "Canary0", mail="canary0@example.org"), idempotency_key=key)
+        for number in range(1, 4):
+            data = person_data(f"Canary{number}", f"Canary{number}", mail=f"canary{number}@example.org")
+            await store.replace(created.person_id, data, expected=number)
+        await trash.add(created.person_id, expected=4)
+        await trash.restore(created.person_id)
+        await trash.add(created.person_id, expected=6)
+        is_encrypted = store_kind.endswith("+encrypted")
+        assert is_encrypted or b"canary" in (await stored_bytes(store_kind, tmp_path)).lower()
+        await trash.erase(created.person_id)
+        assert b"canary" not in (await stored_bytes(store_kind, tmp_path)).lower()
+
+
+async def stored_bytes(kind: str, folder: Path) -> bytes:
+    """Return the content of all files or items of a store."""
+    if kind in ("sqlite", CACHED, ENCRYPTED):
+        return b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
+    location = table_location(kind.removesuffix("+encrypted"), folder)
+    return raw_bytes(await all_items(location, location.table))
