@@ -144,6 +144,7 @@ class ReadThroughCache:
         self._cached = cached
         self.secret = opened.secret
         self.imports = opened.imports
+        self.archive = opened.archive
         self.api_keys = opened.api_keys
         self.ended_sessions = opened.ended_sessions
         self.trash = CachedTrash(opened.trash, cached)

@@ -17,6 +17,7 @@ from peopleinfo.people.import_log import ImportLog
 from peopleinfo.people.people_list import ListIndex
 from peopleinfo.people.search_index import SearchIndex
 from peopleinfo.people.trash import TrashStore
+from peopleinfo.people.version_archive import VersionArchive
 from peopleinfo.stores.dynamodb.record_format import RecordFormat
 from peopleinfo.stores.service_store import OpenedStore, ServiceCache
 
@@ -39,6 +40,7 @@ INTERFACES = {
         ("MatchIndex.", [MatchIndex]),
         ("Links.", [LinkStore]),
         ("ImportLog.", [ImportLog]),
+        ("VersionArchive.", [VersionArchive]),
         ("Trash.", [TrashStore]),
     )
 }

@@ -17,6 +17,7 @@ from peopleinfo.bulk.backup import Backup
 from peopleinfo.bulk.backup_storage import DirectoryStorage, open_backup_storage
 from peopleinfo.bulk.restore import Restore, checksum_of
 from peopleinfo.errors import BackupStorageUnavailable, InvalidBackup, TargetNotEmpty
+from peopleinfo.people.history import Operation, Origin
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
 from tests.cli.commands import run, started, stderr_of
@@ -41,7 +42,7 @@ async def back_up(
     store: OpenedStore, storage: BackupStorage, clock: Clock, *, key: bytes | None = None, parts: int = 10**6
 ) -> Manifest:
     """Back up a store in parts of seven records; stop after `parts` parts."""
-    task = Backup(store, storage, source_secret=store.secret, key=key, now=clock.now, part_rows=7)
+    task = Backup(store, store.archive, storage, source_secret=store.secret, key=key, now=clock.now, part_rows=7)
     manifest = await task.start()
     async for updated in task.run(manifest):
         manifest = updated
@@ -53,14 +54,15 @@ async def back_up(
 
 async def restore(storage: BackupStorage, store: OpenedStore, *, key: bytes | None = None, merge: bool = False) -> int:
     task = Restore(storage, key=key)
-    return sum([count async for count in task.run(await task.manifest(), store, merge=merge)])
+    return sum([count async for count in task.run(await task.manifest(), store, store.archive, merge=merge)])
 
 
 async def test_backup_of_every_store_can_be_restored_into_another(
     store: OpenedStore, tmp_path: Path, clock: Clock
 ) -> None:
     ids = await store.create_many([person_data("Backup", str(number)) for number in range(40)])
-    await store.replace(ids[3], person_data("Renamed"), expected=1)
+    origin = Origin(Operation.RESTORED, "desk")
+    await store.replace(ids[3], person_data("Renamed"), expected=1, origin=origin)
     storage = DirectoryStorage(tmp_path / "backup")
     await back_up(store, storage, clock, parts=2)
     manifest = await back_up(store, storage, clock)
@@ -70,6 +72,7 @@ async def test_backup_of_every_store_can_be_restored_into_another(
         assert sorted(await scan_all(target)) == sorted(await scan_all(store))
         assert (await checksum_of(target, ignored)).hex == manifest.digest
         assert [await target.get(one) for one in ids] == [await store.get(one) for one in ids]
+        assert sorted(await target.archive.read_histories(ids)) == sorted(await store.archive.read_histories(ids))
         found = await find_all(target, person_filter(surname="backup"))
     assert sorted(found) == sorted(await find_all(store, person_filter(surname="backup")))
 
@@ -77,12 +80,15 @@ async def test_backup_of_every_store_can_be_restored_into_another(
 async def test_every_store_accepts_a_restore_from_another(store: OpenedStore, tmp_path: Path, clock: Clock) -> None:
     storage = DirectoryStorage(tmp_path / "backup")
     async with open_sqlite(tmp_path / "source.db", now=clock.now) as source:
-        await source.create_many([person_data("Backup", str(number)) for number in range(40)])
+        ids = await source.create_many([person_data("Backup", str(number)) for number in range(40)], principal="clerk")
+        await source.replace(ids[3], person_data("Renamed"), expected=1, origin=Origin(Operation.UPDATED, "desk"))
+        histories = sorted(await source.archive.read_histories(ids))
         manifest = await back_up(source, storage, clock)
-    run = Restore(storage, key=None).run(manifest, store, merge=False)
+    run = Restore(storage, key=None).run(manifest, store, store.archive, merge=False)
     assert [await anext(run) for _ in range(3)] == [0, 7, 7]  # then it is killed
     assert await restore(storage, store) == 40
     assert (await checksum_of(store, ignored)).hex == manifest.digest
+    assert sorted(await store.archive.read_histories(ids)) == histories
 
 
 async def test_encrypted_backup_can_be_read_with_its_key_only(tmp_path: Path, clock: Clock) -> None:

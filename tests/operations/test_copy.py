@@ -6,11 +6,13 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 
 from peopleinfo.bulk.copy import StoreCopy
 from peopleinfo.cli.progress import resumable
 from peopleinfo.errors import OutcomeUnknown, StoreUnavailable, TargetNotEmpty
+from peopleinfo.people.history import Operation, Origin
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.cli.commands import run, stderr_of
 from tests.http.serving import serving
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from peopleinfo.people.store import Page
+    from peopleinfo.people.version_archive import PersonHistory
     from peopleinfo.stores.service_store import OpenedStore
 
 
@@ -54,7 +57,7 @@ def pages_of_500(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("pages_of_500")
 async def test_every_store_can_be_copied_to_another(store: OpenedStore, target: OpenedStore) -> None:
     await store.create_many([person_data("Copy", str(number)) for number in range(1_200)])
-    copy = StoreCopy(store, target, source_secret=store.secret)
+    copy = StoreCopy(store, target, (store.archive, target.archive), source_secret=store.secret)
     first_page = await run_copy(copy, pages=1)  # shorter than 500 if the table contains other items, such as changes
     assert 0 < first_page <= 500
     assert await copy.copied_so_far() == first_page
@@ -66,7 +69,7 @@ async def test_every_store_can_be_copied_to_another(store: OpenedStore, target: 
 
 async def test_every_store_accepts_a_copy(store: OpenedStore, target: OpenedStore) -> None:
     ids = await target.create_many([person_data("Copy", str(number)) for number in range(30)])
-    assert await run_copy(StoreCopy(target, store, source_secret=target.secret)) == 30
+    assert await run_copy(StoreCopy(target, store, (target.archive, store.archive), source_secret=target.secret)) == 30
     assert [await store.get(one) for one in ids] == [await target.get(one) for one in ids]
 
 
@@ -103,6 +106,7 @@ async def test_copy_retries_while_a_store_is_unavailable(store: OpenedStore, tar
     copy = StoreCopy(
         cast("OpenedStore", UnreliableStore(store)),
         cast("OpenedStore", UnreliableStore(target)),
+        (store.archive, target.archive),
         source_secret=store.secret,
     )
     assert await run_copy(copy) == 1_200
@@ -112,7 +116,7 @@ async def test_copy_retries_while_a_store_is_unavailable(store: OpenedStore, tar
 
 async def test_repair_copies_changes_since_the_copy(store: OpenedStore, target: OpenedStore) -> None:
     ids = await store.create_many([person_data("Repair", str(number)) for number in range(50)])
-    copy = StoreCopy(store, target, source_secret=store.secret)
+    copy = StoreCopy(store, target, (store.archive, target.archive), source_secret=store.secret)
     await run_copy(copy)
     await store.replace(ids[0], person_data("Changed"), expected=1)
     await store.delete(ids[1])
@@ -123,12 +127,37 @@ async def test_repair_copies_changes_since_the_copy(store: OpenedStore, target: 
     assert await copy.repair(comparison, ignored, delete=False) == (2, 0, 1)
     assert await copy.repair(comparison, ignored, delete=True) == (0, 1, 0)
     assert (await copy.compare(ignored)).is_equal
+    assert await all_histories(target) == await all_histories(store)
+
+
+async def all_histories(store: OpenedStore) -> list[PersonHistory]:
+    """Return all versions of all people."""
+    ids = [msgspec.json.decode(body)["person_id"] for body in await scan_all(store)]
+    return sorted(await store.archive.read_histories(ids))
+
+
+async def test_copy_has_the_versions_of_its_source(store: OpenedStore, target: OpenedStore, clock: Clock) -> None:
+    first = await store.create(person_data("Zero"), principal="clerk")
+    for number in range(3):
+        clock.advance(seconds=1)
+        origin = Origin(Operation.UPDATED, "desk", bytes([number]) * 16)
+        # Another surname moves an item of DynamoDB.
+        await store.replace(first.person_id, person_data(f"Surname{number}"), expected=number + 1, origin=origin)
+    copy = StoreCopy(store, target, (store.archive, target.archive), source_secret=store.secret)
+    assert await run_copy(copy) == 1
+    (history,) = await all_histories(target)
+    assert [version.version for version in history.versions] == [1, 2, 3, 4]
+    assert [history] == await all_histories(store)
+    await target.archive.store_histories([history])  # repeatable
+    page = await target.read_versions(first.person_id, after=0, limit=10)
+    assert page.versions == history.versions
+    assert len((await target.read_changes(since=bytes(16), limit=10)).changes) <= 1  # the copy of the person only
 
 
 async def test_copy_into_a_non_empty_store_is_rejected(store: OpenedStore, target: OpenedStore) -> None:
     await target.create(person_data("Native"))
     with pytest.raises(TargetNotEmpty):
-        await StoreCopy(store, target, source_secret=store.secret).copied_so_far()
+        await StoreCopy(store, target, (store.archive, target.archive), source_secret=store.secret).copied_so_far()
 
 
 @pytest.mark.parametrize("between", ["ministack"])

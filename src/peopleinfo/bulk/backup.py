@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from peopleinfo.bulk.checksum import SetChecksum
-from peopleinfo.bulk.copy import PAGE_SIZE, scan
-from peopleinfo.bulk.manifest import Manifest, key_fingerprint, read_manifest, write_manifest, write_part
+from peopleinfo.bulk.copy import PAGE_SIZE, iter_histories, scan
+from peopleinfo.bulk.manifest import (
+    FORMAT,
+    Manifest,
+    PartLines,
+    key_fingerprint,
+    read_manifest,
+    write_manifest,
+    write_part,
+)
 from peopleinfo.errors import InvalidBackup
 from peopleinfo.people.person import timestamp
+from peopleinfo.people.version_archive import encode_history
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.bulk.backup_storage import BackupStorage
     from peopleinfo.people.store import PersonReader
+    from peopleinfo.people.version_archive import VersionArchive
 
 PART_ROWS: Final = 20_000  # records
 _PART_SIZE: Final = 8 * 1024 * 1024  # bytes of JSON; bounds the memory of a backup
@@ -34,6 +44,7 @@ class Backup:
     def __init__(
         self,
         store: PersonReader,
+        archive: VersionArchive,
         storage: BackupStorage,
         *,
         source_secret: bytes,
@@ -44,6 +55,7 @@ class Backup:
         """Encrypt the parts with `key` (32 bytes), or store them unencrypted if it is None. `source_secret` identifies the store."""
         self._part_rows = part_rows
         self._store = store
+        self._archive = archive
         self._source = key_fingerprint(source_secret)
         self._storage = storage
         self._key = key
@@ -79,14 +91,15 @@ class Backup:
         """Save the remaining records and yield the updated manifest after each part; the last one is complete."""
         checksum = SetChecksum(manifest.people, int(manifest.digest, 16))
         while not manifest.is_complete:
-            bodies, after = await self._read(manifest.after)
+            lines, after = await self._read(manifest.after)
             parts = manifest.parts
-            if bodies:
-                part = await asyncio.to_thread(write_part, self._storage, manifest, bodies, self._key)
+            if lines.people:
+                part = await asyncio.to_thread(write_part, self._storage, manifest, lines, self._key)
                 parts = [*parts, part]
-            checksum.add(bodies)
+            checksum.add(lines.people)
             manifest = msgspec.structs.replace(
                 manifest,
+                format=FORMAT,
                 after=after,
                 people=checksum.people,
                 digest=checksum.hex,
@@ -96,14 +109,18 @@ class Backup:
             await asyncio.to_thread(write_manifest, self._storage, manifest, self._key)
             yield manifest
 
-    async def _read(self, after: bytes | None) -> tuple[list[bytes], bytes | None]:
-        """Return the records of a part, and the position of the next one."""
-        bodies: list[bytes] = []
+    async def _read(self, after: bytes | None) -> tuple[PartLines, bytes | None]:
+        """Return the records of a part with their versions, and the position of the next one."""
+        lines = PartLines([], [])
         size = 0
         while True:
             page = await scan(self._store, after, min(PAGE_SIZE, self._part_rows))
-            bodies += page.people
+            lines.people.extend(page.people)
+            async for histories in iter_histories(self._archive, page.people):
+                versions = [line for history in histories for line in encode_history(history)]
+                lines.versions.extend(versions)
+                size += sum(map(len, versions))
             size += sum(map(len, page.people))
             after = page.next
-            if after is None or len(bodies) >= self._part_rows or size >= _PART_SIZE:
-                return bodies, after
+            if after is None or len(lines.people) >= self._part_rows or size >= _PART_SIZE:
+                return lines, after

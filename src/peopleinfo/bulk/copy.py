@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from peopleinfo.bulk.checksum import BUCKETS, BucketChecksums, SetChecksum, bucket
 from peopleinfo.crypto.person_ids import derive_key
-from peopleinfo.errors import PersonNotFound, StoreDamaged, StoreUnavailable, TargetNotEmpty
+from peopleinfo.errors import ImportAlreadyRunning, PersonNotFound, StoreDamaged, StoreUnavailable, TargetNotEmpty
 from peopleinfo.people.person import decode_header
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader, PersonStore
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from peopleinfo.people.store import Page
+    from peopleinfo.people.version_archive import PersonHistory, VersionArchive
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ PAGE_SIZE: Final = 2_000  # records read and stored at a time; at most 128 MB
 RETRY_SECONDS: Final = 60.0  # a new table is throttled while it scales up
 _FIRST_DELAY: Final = 0.1  # seconds; doubles at each retry
 _MAX_DELAY: Final = 5.0
+_HISTORIES: Final = 500  # people whose versions are read at a time
 MAX_IDS_IN_MEMORY: Final = 200_000  # of records compared by one repair
 
 
@@ -57,10 +59,18 @@ class CopyTarget(PersonStore, BulkStore, Protocol):
 class StoreCopy:
     """A copy of all records from `source` to `target`. The target holds a checkpoint, from which another run resumes."""
 
-    def __init__(self, source: PersonReader, target: CopyTarget, *, source_secret: bytes) -> None:
-        """`source_secret` is the secret of the source, which identifies the copy."""
+    def __init__(
+        self,
+        source: PersonReader,
+        target: CopyTarget,
+        archives: tuple[VersionArchive, VersionArchive],
+        *,
+        source_secret: bytes,
+    ) -> None:
+        """`archives` are those of source and target. `source_secret` is the secret of the source, which identifies the copy."""
         self._source = source
         self._target = target
+        self._archive, self._target_archive = archives
         self._id = hashlib.sha256(derive_key(source_secret, "copies")).digest()
 
     async def copied_so_far(self) -> int:
@@ -80,9 +90,13 @@ class StoreCopy:
             page = await scan(self._source, before.position or None, PAGE_SIZE)
             read = before.rows + len(page.people)
             after = Checkpoint(self._id, rows=read, stored=read, position=page.next or b"", finished=page.next is None)
-            await upsert_with_checkpoint(self._target, page.people, before, after)
+            await self._upsert(page.people, (before, after))
             yield len(page.people)
             before = after
+
+    async def _upsert(self, people: Sequence[bytes], checkpoint: tuple[Checkpoint, Checkpoint]) -> None:
+        histories = [one async for batch in iter_histories(self._archive, people) for one in batch]
+        await upsert_with_histories(self._target, self._target_archive, people, histories, checkpoint)
 
     async def compare(self, on_progress: Callable[[int], None]) -> Comparison:
         """Compare all records of both stores; call `on_progress` with the number of records of each page."""
@@ -106,6 +120,8 @@ class StoreCopy:
             selected = [(key, body) for body in people if bucket(key := decode_header(body).person_id) in buckets]
             ids.update(key for key, _ in selected)
             copied += await retry_while_unavailable(partial(self._target.upsert_many, [body for _, body in selected]))
+            async for histories in iter_histories(self._archive, [body for _, body in selected]):
+                await retry_while_unavailable(partial(self._target_archive.store_histories, histories))
             on_progress(len(people))
         deleted = extra = 0
         async for people in iter_pages(self._target):
@@ -170,6 +186,32 @@ async def upsert_with_checkpoint(
             await store.upsert_many(people, checkpoint=(before, after))
 
     await retry_while_unavailable(upsert)
+
+
+async def upsert_with_histories(
+    store: BulkStore,
+    archive: VersionArchive,
+    people: Sequence[bytes],
+    histories: Sequence[PersonHistory],
+    checkpoint: tuple[Checkpoint, Checkpoint],
+) -> None:
+    """Upsert records with their histories, then advance the checkpoint, with retries. Raises ImportAlreadyRunning."""
+    if not histories:
+        await upsert_with_checkpoint(store, people, *checkpoint)
+        return
+    stored = await retry_while_unavailable(partial(store.read_checkpoint, checkpoint[0].operation_id))
+    if stored != checkpoint[0]:
+        raise ImportAlreadyRunning
+    await retry_while_unavailable(partial(store.upsert_many, people))
+    await retry_while_unavailable(partial(archive.store_histories, histories))
+    await upsert_with_checkpoint(store, [], *checkpoint)
+
+
+async def iter_histories(archive: VersionArchive, people: Sequence[bytes]) -> AsyncIterator[list[PersonHistory]]:
+    """Yield the histories of records, given as JSON, some at a time."""
+    ids = [decode_header(body).person_id for body in people]
+    for start in range(0, len(ids), _HISTORIES):
+        yield await retry_while_unavailable(partial(archive.read_histories, ids[start : start + _HISTORIES]))
 
 
 async def iter_pages(store: PersonReader) -> AsyncIterator[list[bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -18,18 +18,27 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.backup_storage import BackupStorage
 
 MANIFEST_NAME: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
+_FORMATS: Final = (1, FORMAT)  # format 1 has no versions
 _COMPRESSION_LEVEL: Final = 6
 _GZIP_WBITS: Final = 31  # selects the gzip format in zlib
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A file of the backup: gzip-compressed NDJSON, encrypted if the backup has a key."""
+    """A file of the backup: gzip-compressed NDJSON of people, then of their versions; encrypted if the backup has a key."""
 
     name: str
     people: int
     size: int
     sha256: str
+    versions: int = 0
+
+
+class PartLines(NamedTuple):
+    """The lines of a part: the JSON of people, and their versions."""
+
+    people: list[bytes]
+    versions: list[bytes]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +74,7 @@ def read_manifest(storage: BackupStorage, key: bytes | None) -> Manifest | None:
         manifest = strict_json.decode(text, Manifest)
     except InvalidJson as error:
         raise InvalidBackup(f"{MANIFEST_NAME} is not the manifest of a backup: {error}") from error
-    if manifest.format != FORMAT:
+    if manifest.format not in _FORMATS:
         raise InvalidBackup(
             f"the backup has format {manifest.format}, this version supports {FORMAT}: upgrade PeopleInfo"
         )
@@ -88,19 +97,20 @@ def key_fingerprint(secret: bytes) -> str:
     return hashlib.sha256(derive_key(secret, "backups")).hexdigest()[:32]
 
 
-def write_part(storage: BackupStorage, manifest: Manifest, bodies: list[bytes], key: bytes | None) -> Part:
-    """Store records as the next part of a backup."""
+def write_part(storage: BackupStorage, manifest: Manifest, lines: PartLines, key: bytes | None) -> Part:
+    """Store records and their versions as the next part of a backup."""
     name = f"people-{len(manifest.parts) + 1:06}.ndjson.gz" + (".sealed" if key else "")
     compressor = zlib.compressobj(_COMPRESSION_LEVEL, wbits=_GZIP_WBITS)
-    content = compressor.compress(b"\n".join(bodies) + b"\n") + compressor.flush()
+    content = compressor.compress(b"\n".join([*lines.people, *lines.versions]) + b"\n") + compressor.flush()
     if key:
         content = _cipher(key, manifest).encrypt(content, name.encode())
     storage.write(name, content)
-    return Part(name, len(bodies), len(content), hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    return Part(name, len(lines.people), len(content), digest, len(lines.versions))
 
 
-def read_part(storage: BackupStorage, manifest: Manifest, part: Part, key: bytes | None) -> list[bytes]:
-    """Return the records of a part. Raises InvalidBackup when the part is missing or damaged."""
+def read_part(storage: BackupStorage, manifest: Manifest, part: Part, key: bytes | None) -> PartLines:
+    """Return the records of a part and their versions. Raises InvalidBackup when the part is missing or damaged."""
     content = storage.read(part.name)
     if content is None:
         raise InvalidBackup(f"{part.name} is missing")
@@ -113,10 +123,10 @@ def read_part(storage: BackupStorage, manifest: Manifest, part: Part, key: bytes
             content = _cipher(key, manifest).decrypt(content, part.name.encode())
         except DecryptionFailed:
             raise InvalidBackup(f"{part.name} cannot be decrypted with this key") from None
-    bodies = zlib.decompress(content, wbits=_GZIP_WBITS).splitlines() if part.people else []
-    if len(bodies) != part.people:
-        raise InvalidBackup(f"{part.name} contains {len(bodies)} records instead of {part.people}")
-    return bodies
+    lines = zlib.decompress(content, wbits=_GZIP_WBITS).splitlines() if part.people else []
+    if len(lines) != part.people + part.versions:
+        raise InvalidBackup(f"{part.name} contains {len(lines)} lines instead of {part.people + part.versions}")
+    return PartLines(lines[: part.people], lines[part.people :])
 
 
 def _mac(manifest: Manifest, key: bytes) -> str:

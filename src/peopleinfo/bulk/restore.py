@@ -7,15 +7,18 @@ import hashlib
 from typing import TYPE_CHECKING, Final, Protocol
 
 from peopleinfo.bulk.checksum import SetChecksum
-from peopleinfo.bulk.copy import is_not_empty, iter_pages, upsert_with_checkpoint
-from peopleinfo.bulk.manifest import Manifest, Part, read_manifest, read_part
+from peopleinfo.bulk.copy import is_not_empty, iter_pages, upsert_with_histories
+from peopleinfo.bulk.manifest import Manifest, Part, PartLines, read_manifest, read_part
 from peopleinfo.errors import InvalidBackup, TargetNotEmpty
+from peopleinfo.people.person import decode_header
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
+from peopleinfo.people.version_archive import decode_histories
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from peopleinfo.bulk.backup_storage import BackupStorage
+    from peopleinfo.people.version_archive import PersonHistory, VersionArchive
 
 _BATCH_ROWS: Final = 2_000  # records stored at a time
 
@@ -44,13 +47,15 @@ class Restore:
         """Verify every part and yield its number of records. Raises InvalidBackup at the first damaged part."""
         checksum = SetChecksum()
         for part in manifest.parts:
-            bodies = await self._read(manifest, part)
-            checksum.add(bodies)
-            yield len(bodies)
+            people, _ = await self._read(manifest, part)
+            checksum.add(people)
+            yield len(people)
         if (checksum.people, checksum.hex) != (manifest.people, manifest.digest):
             raise InvalidBackup("the digest of the parts differs from that of the manifest: the backup is damaged")
 
-    async def run(self, manifest: Manifest, target: RestoreTarget, *, merge: bool) -> AsyncIterator[int]:
+    async def run(
+        self, manifest: Manifest, target: RestoreTarget, archive: VersionArchive, *, merge: bool
+    ) -> AsyncIterator[int]:
         """Store records that are missing from the target or older there, and yield the number of records processed.
 
         Raises InvalidBackup, TargetNotEmpty unless `merge` is set, and ImportAlreadyRunning when another process runs the same restore.
@@ -65,16 +70,26 @@ class Restore:
             processed += part.people
             if processed <= before.rows:
                 continue
-            bodies = (await self._read(manifest, part))[before.rows - processed :]
-            for start in range(0, len(bodies), _BATCH_ROWS):
-                batch = bodies[start : start + _BATCH_ROWS]
+            people, lines = await self._read(manifest, part)
+            remaining = people[before.rows - processed :]
+            histories = _histories(people, lines)
+            for start in range(0, len(remaining), _BATCH_ROWS):
+                batch = remaining[start : start + _BATCH_ROWS]
                 after = Checkpoint(restore_id, rows=(done := before.rows + len(batch)), stored=done)
-                await upsert_with_checkpoint(target, batch, before, after)
+                ids = [decode_header(body).person_id for body in batch]
+                found = [histories[person_id] for person_id in ids if person_id in histories]
+                await upsert_with_histories(target, archive, batch, found, (before, after))
                 before = after
                 yield len(batch)
 
-    async def _read(self, manifest: Manifest, part: Part) -> list[bytes]:
+    async def _read(self, manifest: Manifest, part: Part) -> PartLines:
         return await asyncio.to_thread(read_part, self._storage, manifest, part, self._key)
+
+
+def _histories(people: list[bytes], lines: list[bytes]) -> dict[str, PersonHistory]:
+    """Return the histories in a part by id."""
+    current = {decode_header(body).person_id: body for body in people} if lines else {}
+    return {history.person_id: history for history in decode_histories(lines, current)}
 
 
 async def checksum_of(store: PersonReader, on_progress: Callable[[int], None]) -> SetChecksum:

@@ -82,7 +82,8 @@ async def _backup(settings: Settings, location: str, key: bytes | None) -> Manif
     from peopleinfo.stores.registry import open_service_store
 
     async with open_service_store(settings) as store:
-        task = Backup(store.people, open_backup_storage(location), source_secret=store.secret, key=key, now=utc_now)
+        storage = open_backup_storage(location)
+        task = Backup(store.people, store.archive, storage, source_secret=store.secret, key=key, now=utc_now)
         manifest = await task.start()
         with progress_bar("saving", await store.people.estimate(), manifest.people) as advance:
             async for updated in task.run(manifest):
@@ -113,7 +114,7 @@ async def _restore(settings: Settings, location: str, key: bytes | None, *, merg
     manifest = await task.manifest()
     async with open_service_store(settings, create=not merge) as store:
         with progress_bar("restoring", manifest.people) as advance:
-            async for count in task.run(manifest, store.people, merge=merge):
+            async for count in task.run(manifest, store.people, store.archive, merge=merge):
                 advance(count)
         if merge:
             print(f"{manifest.people:,} records merged", file=sys.stderr)

@@ -103,7 +103,8 @@ async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Compar
     from peopleinfo.stores.registry import open_service_store
 
     async with open_service_store(origin) as source, open_service_store(settings, create=True) as target:
-        task = StoreCopy(source.people, target.people, source_secret=source.secret)
+        archives = (source.archive, target.archive)
+        task = StoreCopy(source.people, target.people, archives, source_secret=source.secret)
         done = await task.copied_so_far()
         total = await source.people.estimate()
         with progress_bar("copying", total, done) as advance:

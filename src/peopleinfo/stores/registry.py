@@ -71,6 +71,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
             opened.api_keys,
             opened.ended_sessions,
             opened.imports,
+            opened.archive,
             trash,
             merges,
             cached,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from peopleinfo.matching.merge_store import MergeStore
     from peopleinfo.people.import_log import ImportLog
     from peopleinfo.people.trash import TrashStore
+    from peopleinfo.people.version_archive import VersionArchive
 
 
 class StoreIndex(SearchIndex, ListIndex, Protocol):
@@ -39,6 +40,10 @@ class OpenedStore(Store, Protocol):
     @property
     def imports(self) -> ImportLog:
         """The log of imports."""
+
+    @property
+    def archive(self) -> VersionArchive:
+        """The histories of people, for backups and copies."""
 
     @property
     def trash(self) -> TrashStore:
@@ -67,6 +72,7 @@ class ServiceStore(NamedTuple):
     api_keys: ApiKeyStore
     ended_sessions: EndedSessionStore
     imports: ImportLog
+    archive: VersionArchive
     trash: TrashStore
     """The deleted people, with metrics and the configured cache."""
     merges: MergeStore

@@ -82,6 +82,16 @@ class VersionItems:
         exceeding = limits.oldest_version(version) - 1
         return [archived], [_key(home, exceeding)] if limits.max_versions is not None and exceeding > 0 else []
 
+    async def item(self, home: ItemKey, version: PersonVersion, replaced_at: int) -> Item:
+        """Return the item of a version of another store that was replaced at a time in milliseconds."""
+        item = _key(home, version.version) | origin_attributes(version.origin, 0)
+        del item["made_at"]
+        body = await self._format.encrypt_version(home, version.version, version.body)
+        item |= {"body": binary(body), "replaced_at": number(replaced_at)}
+        if self._limits.max_age is not None:
+            item[TTL] = number(replaced_at // 1_000 + int(self._limits.max_age.total_seconds()))
+        return item
+
     async def read(self, home: ItemKey, last_versions: Sequence[PersonVersion], after: int, limit: int) -> VersionPage:
         """Return a page of versions; see `VersionReader.read_versions`. `last_versions` are those that are not in the history."""
         current = last_versions[0]

@@ -66,6 +66,7 @@ from peopleinfo.stores.dynamodb.trash import DynamoDBTrash
 from peopleinfo.stores.dynamodb.trash_items import is_kept
 from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
+from peopleinfo.stores.dynamodb.version_archive import DynamoDBVersionArchive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,6 +131,7 @@ class DynamoDBStore:
         self.matches = DynamoDBMatchIndex(table, self.search)
         self._writer = RecordWriter(parts)
         self._renewals = KeyRenewals(table, record_format, self._versions, self._locate, now)
+        self.archive = DynamoDBVersionArchive(table, self, self._versions, self._locate, limits, now)
         self.merges = DynamoDBMerges(parts, self._find, self._home_of_alias, self._renewals)
         self.merge_group = self.merges.group
         self.trash = DynamoDBTrash(parts, self._find, self._home_of_alias, self.merges)

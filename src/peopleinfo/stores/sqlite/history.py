@@ -57,7 +57,7 @@ class Recorder:
     """Stores versions and changes in the transaction of the write that causes them."""
 
     def __init__(self, limits: HistoryLimits, now: Callable[[], datetime]) -> None:
-        self._limits = limits
+        self.limits = self._limits = limits
         self._now = now
 
     def created(self, db: sqlite3.Connection, people: Sequence[tuple[str, int]], now: datetime) -> None:
@@ -102,7 +102,7 @@ class Recorder:
             bounds = (seq, first, last[0].version, self._limits.replaced_after(self._now()), limit)
             versions, size = [], 0
             for row in db.execute(_EARLIER, bounds):
-                versions.append(_version(*row))
+                versions.append(version_of_row(*row))
                 size += len(row[-1])
                 if size >= PAGE_SIZE:
                     break
@@ -131,13 +131,13 @@ def erase_history(db: sqlite3.Connection, seq: int) -> None:
 def _last_versions(db: sqlite3.Connection, person_id: str, seq: int) -> list[PersonVersion]:
     """Return the versions of a record that are not in the history. Raises PersonNotFound."""
     current = db.execute(_CURRENT, (seq,)).fetchone()
-    last = [_version(*current)] if current else merged_versions(db, person_id, seq)
+    last = [version_of_row(*current)] if current else merged_versions(db, person_id, seq)
     if not last:
         raise PersonNotFound(person_id)
     return last
 
 
-def _version(
+def version_of_row(
     version: int, operation: str | None, principal: str | None, import_id: bytes | None, body: Any
 ) -> PersonVersion:
     """Return the version in a row. A row without an operation was created, or stored by an earlier release."""

@@ -39,6 +39,7 @@ from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
 from peopleinfo.stores.sqlite.trash import SqliteTrash
 from peopleinfo.stores.sqlite.upgrade import find_in_both_versions
 from peopleinfo.stores.sqlite.upsert import Upsert, latest_versions
+from peopleinfo.stores.sqlite.version_archive import SqliteVersionArchive
 from peopleinfo.telemetry.metrics import SQLITE_QUEUE_LENGTH, SQLITE_WAL_BYTES
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class SqliteStore:
         self.create_each = batch.create_each
         self.search = SqliteSearchIndex(self._in_thread, entries, reader)
         self.matches = SqliteMatchIndex(self._in_thread, writer, self.search)
+        self.archive = SqliteVersionArchive(self._in_thread, seqs.of_all, writer, encryptor, recorder.limits, now)
         self._logs = MergeLogs(encryptor)
         self._eraser = Eraser(writer, recorder, entries, now, encrypted=encryptor is not None)
         self.trash = SqliteTrash(
