@@ -27,7 +27,7 @@ PAGE_SIZE: Final = 2_000  # records read and stored at a time; at most 128 MB
 RETRY_SECONDS: Final = 60.0  # a new table is throttled while it scales up
 _FIRST_DELAY: Final = 0.1  # seconds; doubles at each retry
 _MAX_DELAY: Final = 5.0
-_HISTORIES: Final = 500  # people whose versions are read at a time
+_HISTORIES: Final = 500  # people of one read of versions
 MAX_IDS_IN_MEMORY: Final = 200_000  # of records compared by one repair
 
 

@@ -153,7 +153,7 @@ def import_(
     mode: _Mode = "merge",
     duplicates: _Duplicates = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Store also the rows that equal a person who existed before the import.")
+        bool, typer.Option("--force", help="Store also the rows that equal a person from before the import.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate every row and store nothing.")] = False,
 ) -> None:

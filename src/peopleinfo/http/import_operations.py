@@ -121,7 +121,7 @@ IMPORT_OPERATIONS: Final = (
                 "query",
                 "force",
                 bool,
-                "Store also the rows that equal a person who existed before the import. By default they are unchanged.",
+                "Store also the rows that equal a person from before the import. By default they are unchanged.",
             ),
             Parameter("query", "dry_run", bool, "Return the result that each row would have, and store nothing."),
         ),

@@ -44,7 +44,7 @@ class RequestStream(io.RawIOBase):
 
 
 class DigestStream(RequestStream):
-    """A request body whose SHA-256 is computed while it is read."""
+    """A request body that computes its SHA-256 while it is read."""
 
     def __init__(self, req: Request, seconds: float) -> None:
         super().__init__(req, seconds)
