@@ -366,6 +366,11 @@ class Application:
             rates = services.rate_limiter.rates
             await stack.enter_async_context(_shared_rate_limits(rates, settings, store.secret))
         await stack.enter_async_context(background_task(run_expiry(store.people)))
+        if store.matches is not None:
+            from peopleinfo.matching.counting import run_counts  # noqa: PLC0415
+
+            counts_task = run_counts(services.matches, store.people, now=utc_now)
+            await stack.enter_async_context(background_task(counts_task))
         trash_task = run_trash_expiry(store.people, store.trash, services.audit, now=utc_now)
         await stack.enter_async_context(background_task(trash_task))
         if settings.retention:

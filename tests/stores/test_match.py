@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from peopleinfo.errors import FieldAccessDenied, PersonNotFound
+from peopleinfo.matching.counting import run_counts
 from peopleinfo.matching.entries import MatchEntries
 from peopleinfo.matching.keys import KEY_SIZE, SUB_SIZE
 from peopleinfo.matching.service import MatchOptions, MatchService
@@ -203,3 +205,16 @@ async def test_every_store_returns_the_same_grades(store: OpenedStore, tmp_path:
             found.append([sorted(await grades(each, data, count=50)) for data in queries])
     assert found[0] == found[1]
     assert sum(map(len, found[0])) >= len(queries)
+
+
+async def test_server_counts_people_when_their_number_has_doubled(store: OpenedStore, clock: Clock) -> None:
+    matches = service(store)
+    await store.create_many(crowd(30))
+    counting = asyncio.create_task(run_counts(matches, store, now=clock.now, start_delay=0, interval=0.01))
+    while await matches.is_outdated():
+        await asyncio.sleep(0.01)
+    counting.cancel()
+    assert (await matches.statistics()).people == 30
+    await store.create_many(crowd(29))
+    assert not await matches.is_outdated()
+    assert (await store.estimate() or 60) < 60

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 NOT_INDEXED: Final = "index"  # stands for people that `reindex` has not reached, in `NotExamined.by`
 _SCAN_LIMIT: Final = 1_000
+_MAX_AGE: Final = 24 * 60 * 60  # seconds
+_GROWTH: Final = 2
 _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _STATISTICS_TTL: Final = 60.0  # seconds for which a process keeps the statistics in memory
 _ESTIMATE_TTL: Final = 1.0  # seconds; a store that was not counted yet may grow fast
@@ -152,19 +156,29 @@ class MatchService:
         words = words.union(*((other.numbers | other.words) for other in others)) if words else words
         return Frequencies(statistics.counts(self.hasher, count_keys(record), words), hidden=hidden)
 
-    async def count(self) -> Statistics:
-        """Count all people, and store the statistics that the grades use."""
+    async def is_outdated(self) -> bool:
+        """Return whether the people should be counted again: after a day, or when their number has doubled. Raises DuplicatesDisabled."""
+        body = await self.index.read_statistics()
+        if body is None:
+            return True
+        statistics = Statistics.decode(body)
+        estimate = await self._estimate()
+        return time.time() >= statistics.counted_at + _MAX_AGE or (estimate or 0) >= _GROWTH * statistics.people
+
+    async def count(self, *, page_limit: int = _SCAN_LIMIT, delay: float = 0) -> Statistics:
+        """Count all people, and store the statistics that the grades use. `delay`: seconds between two pages."""
         builder = StatisticsBuilder(self.hasher)
         after: bytes | None = None
         while True:
-            page = await self._store.scan(after=after, limit=_SCAN_LIMIT)
+            page = await self._store.scan(after=after, limit=page_limit)
             for body in page.people:
                 builder.add(self.record(body))
             if (after := page.next) is None:
                 break
+            await asyncio.sleep(delay)
         before = await self.statistics()
         return await self.write_statistics(
-            builder.build(relatives=before.relatives, related_people=before.related_people)
+            builder.build(time.time(), relatives=before.relatives, related_people=before.related_people)
         )
 
     async def write_statistics(self, statistics: Statistics) -> Statistics:

@@ -35,6 +35,7 @@ class Statistics(msgspec.Struct, frozen=True, array_like=True):
     common_words: frozenset[bytes]
     relatives: int = 0  # pairs among `related_people`; 0 until all pairs were compared
     related_people: int = 0
+    counted_at: float = 0.0  # seconds since 1970
 
     @classmethod
     def of_estimate(cls, people: int) -> Statistics:
@@ -94,7 +95,7 @@ class StatisticsBuilder:
         self._words.update(self._hasher.value("word", word) for word in words)
         _forget_rare(self._words)
 
-    def build(self, *, relatives: int = 0, related_people: int = 0) -> Statistics:
+    def build(self, counted_at: float, *, relatives: int = 0, related_people: int = 0) -> Statistics:
         """Return the statistics of the counted people."""
         least = max(_MIN_PEOPLE, self._people // _MAX_NAMES)
         counts = {
@@ -107,7 +108,9 @@ class StatisticsBuilder:
         rows = b"".join(value + min(count, 0xFFFFFFFF).to_bytes(4) for value, count in sorted(counts.items()))
         common_words = frozenset(_common(self._words, self._addressed))
         named, surnamed = self._named["name"], self._named["surname"]
-        return Statistics(self._people, named, surnamed, self._addressed, rows, common_words, relatives, related_people)
+        return Statistics(
+            self._people, named, surnamed, self._addressed, rows, common_words, relatives, related_people, counted_at
+        )
 
     def _add(self, field: CountedField, value: str) -> None:
         if value:
