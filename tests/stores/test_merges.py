@@ -259,3 +259,47 @@ async def test_merge_needs_no_history(store_kind: str, tmp_path: Path, clock: Cl
         await service(store, clock).undo(merge_id, keep={"nested": "survivor"})
         assert await fields(store, anna.person_id) == {"person_surname": "Roth", "person_name": "Anna2"}
         assert await fields(store, anne.person_id) == ANNE.to_dict()
+
+
+CANARIES = (b"Zxqkanarie", b"Zxqsecond")
+
+
+@pytest.mark.parametrize("undone", [False, True])
+async def test_nothing_of_erased_people_remains_in_a_file(tmp_path: Path, clock: Clock, *, undone: bool) -> None:
+    """Merge, edit, undo, merge again and erase on a plain file: the most places with copies."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    async with open_store("sqlite", folder, clock) as store:
+        merges = service(store, clock)
+        first = await store.create(person_data("Zxqkanarie", "Zxqkanarie", note="Zxqkanarie"))
+        second = await store.create(person_data("Zxqsecond", address="Zxqsecond", other="Zxqsecond"))
+        result, _ = await merges.merge(request(first, second, take={"person_surname": second.person_id}))
+        edited = await store.get(first.person_id)
+        data = person_data("Zxqsecond", "Zxqkanarie", other="Zxqsecond", more="Zxqkanarie")
+        await store.replace(first.person_id, data, expected=edited.version)
+        if undone:
+            keep: dict[str, Any] = dict.fromkeys(("note", "address", "other"), "merged")
+            await merges.undo(result.merge_id or "", keep=keep)
+            await merges.merge(request(await store.get(second.person_id), await store.get(first.person_id)))
+        await store.delete(second.person_id)
+        stored = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert [canary for canary in CANARIES if canary in stored] == []
+    for database in folder.iterdir():
+        assert not any(canary in database.read_bytes() for canary in CANARIES)
+
+
+async def test_erasure_after_an_undo_leaves_nothing_of_the_merged_record(tmp_path: Path, clock: Clock) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    async with open_store("sqlite", folder, clock) as store:
+        first = await store.create(person_data("Survivor"))
+        second = await store.create(person_data("Zxqsecond", address="Zxqsecond"))
+        result, _ = await service(store, clock).merge(request(first, second))
+        current = await store.get(first.person_id)
+        await store.replace(first.person_id, person_data("Survivor", address="Zxqsecond", note="1"), expected=2)
+        assert current.version == 2
+        await service(store, clock).undo(result.merge_id or "", keep={})
+        await store.delete(second.person_id)
+        stored = b"".join(path.read_bytes() for path in folder.iterdir())
+        assert b"Survivor" in stored
+    assert b"Zxqsecond" not in stored

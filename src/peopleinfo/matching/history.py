@@ -78,11 +78,13 @@ def coalesced(events: Events) -> Events:
     first, second = events[-2].change, events[-1].change
     if first.order or second.order or first.removed & second.values.keys():
         return events
-    values = {field: value for field, value in first.values.items() if field not in second.removed}
-    return (
-        *events[:-2],
-        Edit(Change({**values, **second.values}, (first.removed | second.removed) - second.values.keys())),
-    )
+    first_values = {field: value for field, value in first.values.items() if field not in second.removed}
+    values = {**first_values, **second.values}
+    later = {field: value for field, value in first_values.items() if field not in second.values} | dict(second.values)
+    if list(values) != list(later):  # a replay, or the edits of a merge, would have another order
+        return events
+    removed = (first.removed | second.removed) - second.values.keys()
+    return (*events[:-2], Edit(Change(values, removed)))
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change | None:
@@ -104,7 +106,7 @@ def edited_after(events: Events, merge_id: str) -> Change:
     edits: dict[str, Any] = {}
     removed: set[str] = set()
     for event, fields in _edits_of_merge(events, merge_id):
-        values = {field: event.change.values[field] for field in fields if field in event.change.values}
+        values = {field: value for field, value in event.change.values.items() if field in fields}
         edits = {field: value for field, value in edits.items() if field not in fields} | values
         removed = (removed - fields) | (fields - values.keys())
     return Change(edits, frozenset(removed))
