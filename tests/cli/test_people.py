@@ -52,6 +52,12 @@ def test_search_returns_the_same_records_as_the_api(folder: Path, arguments: lis
     assert names(run(folder, "search", *arguments)) == found
 
 
+def test_export_has_the_records_that_a_search_box_finds(folder: Path) -> None:
+    assert names(run(folder, "export", "--query", "carl meyer")) == ["Carl"]
+    ran = run(folder, "export", "--query", "carl", "--surname", "meyer")
+    assert (ran.returncode, "cannot be combined with filters" in stderr_of(ran)) == (2, True)
+
+
 @pytest.mark.parametrize("command", ["search", "export"])
 def test_filters_have_the_names_of_the_api(folder: Path, command: str) -> None:
     shown = run(folder, command, "--help").stdout.decode()

@@ -30,6 +30,17 @@ def test_export_has_the_selected_people_in_their_order(client: httpx.Client, ids
     assert client.get(EXPORT, params={"person_ids": ids[1]}).json()["person_name"] == "Bo"
 
 
+def test_export_has_the_people_that_a_search_box_finds(client: httpx.Client, ids: list[str], surname: str) -> None:
+    assert names(client, q=f"{surname} bo", format="ndjson") == ["Bo"]
+    assert sorted(names(client, q=surname, forgiving=False)) == ["Ada", "Bo", "Cy"]
+    assert names(client, q=f"absent {surname}", forgiving=False) == []
+    found = client.get(EXPORT, params={"q": f"cy {surname}", "format": "csv"})
+    assert (found.headers["Content-Type"].split(";")[0], found.text.count("\n")) == ("text/csv", 2)
+    for other in ({"name": "Ada"}, {"person_ids": ids}, {"limit": 1}, {"sort": "name"}):
+        response = client.post(EXPORT, json={"q": surname, **other})
+        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, next(iter(other)))
+
+
 def test_export_omits_unknown_ids(client: httpx.Client, ids: list[str]) -> None:
     client.delete(f"/v1/people/{ids[0]}", headers={"If-Match": "*"})
     assert names(client, person_ids=[*ids, "0" * 32, "no id"]) == ["Bo", "Cy"]

@@ -49,9 +49,13 @@ def export(
     born_from: options.BornFrom = None,
     born_to: options.BornTo = None,
     exact: options.Exact = False,
+    text: Annotated[
+        str | None,
+        typer.Option("--query", metavar="TEXT", help="Text of a search box, instead of filters; at most 200 records."),
+    ] = None,
     store: options.Store = None,
 ) -> None:
-    """Export all records, or those that match the filters.
+    """Export all records, or those that match the filters or the text of a search box.
 
     The file is created with mode 0600 when the export is complete. Values are exported unchanged: a spreadsheet may interpret a CSV
     cell that starts with =, +, - or @ as a formula. Export .xlsx, or CSV with --for excel, to open it in a spreadsheet.
@@ -59,7 +63,10 @@ def export(
     Example: peopleinfo export people.xlsx --surname-prefix mull
     """
     settings = Settings.load(store_url=store)
-    criteria = options.person_filter(surname, prefix, name, born_from, born_to, exact=exact)
+    filters = (surname, prefix, name, born_from, born_to)
+    if text is not None and (any(filters) or exact):
+        raise typer.BadParameter("--query cannot be combined with filters: leave out one of them")
+    criteria = options.person_filter(*filters, exact=exact)
     if target != output_files.STANDARD:
         output_files.check(target, settings)
     chosen = _format(form, target)
@@ -68,7 +75,7 @@ def export(
     try:
         with ExitStack() as stack:
             file = output_files.open_atomic(target, settings, stack)
-            count = run(_export(settings, criteria, chosen, file, for_excel=program is not None))
+            count = run(_export(settings, criteria, text, chosen, file, for_excel=program is not None))
     except Terminated as termination:
         termination.add_note("no file was written")
         raise
@@ -86,15 +93,23 @@ def _format(name: str | None, target: Path) -> ExportFormat:
 
 
 async def _export(
-    settings: Settings, criteria: PersonFilter, form: ExportFormat, target: IO[bytes], *, for_excel: bool
+    settings: Settings,
+    criteria: PersonFilter,
+    query: str | None,
+    form: ExportFormat,
+    target: IO[bytes],
+    *,
+    for_excel: bool,
 ) -> int:
     from peopleinfo.app import open_people
     from peopleinfo.formats.export import Export
+    from peopleinfo.people.query import parse
 
     async with open_people(settings) as people:
         count = 0
+        ids = None if query is None else await people.search_ids(parse(query))
         with progress_bar("exporting", None) as advance:
-            async for number, text in Export(people, criteria).chunks(form, for_excel=for_excel):
+            async for number, text in Export(people, criteria, person_ids=ids).chunks(form, for_excel=for_excel):
                 target.write(text)
                 count += number
                 advance(number)

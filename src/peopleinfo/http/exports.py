@@ -14,6 +14,7 @@ from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP, accepts_gzip, compressed
 from peopleinfo.http.operation_types import NDJSON
 from peopleinfo.http.search_params import PERSON_IDS, parse_export
+from peopleinfo.http.text_search import split_export
 from peopleinfo.people.field_access import check_search
 from peopleinfo.privacy.audit import person_ids
 from peopleinfo.telemetry.metrics import BULK_OPERATIONS, EXPORTED
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ExportResource:
-    """/v1/people/export: streams all people, or those that match filters."""
+    """/v1/people/export: streams all people, or those that match filters or the text of a search box."""
 
     def __init__(
         self, people: PeopleService, history: HistoryService, tokens: ChangeTokens, *, body_timeout: float
@@ -55,11 +56,14 @@ class ExportResource:
         """Stream the format that `format` requests, or that the header Accept prefers."""
         RESPONSES.require_room()
         held = EXPORTS.hold(EXPORT_SIZE)
+        text, params = split_export(params)
         where, selected, form, for_excel = parse_export(params)
         chosen = form or ACCEPTED[preferred(req, tuple(ACCEPTED)) or NDJSON]
         hidden = req.context.principal.hidden_fields
         if hidden:
             check_search(params, hidden)
+        if text:
+            selected = await self._people.search_ids(text.query, hidden=hidden, forgiving=text.forgiving)
         file_type = FILE_TYPES[chosen]
         is_compressed = chosen != "xlsx" and accepts_gzip(req, resp)  # a workbook is compressed already
         trail = audit_of(req)

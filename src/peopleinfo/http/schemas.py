@@ -90,8 +90,8 @@ class Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
     match: Annotated[Match | None, Meta(description="How names are compared: folded (the default) or exact.")] = None
 
 
-class SearchBody(Filters):
-    """Filters of a search, or the text of a search box, and the requested page."""
+class _TextFilters(Filters):
+    """Filters of a search, or the text of a search box."""
 
     q: Annotated[
         str | None,
@@ -104,6 +104,11 @@ class SearchBody(Filters):
     forgiving: Annotated[
         bool | None, Meta(description="With q: whether typos, sounds, nicknames and other spellings match.")
     ] = True
+
+
+class SearchBody(_TextFilters):
+    """Filters of a search, or the text of a search box, and the requested page."""
+
     sort: Annotated[
         Literal["name", "-updated_at"] | None,
         Meta(
@@ -115,8 +120,8 @@ class SearchBody(Filters):
     cursor: Cursor | None = None
 
 
-class ExportBody(Filters):
-    """Filters of an export, or the ids of its records, and its format."""
+class ExportBody(_TextFilters):
+    """Filters of an export, the text of a search box, or the ids of its records, and its format."""
 
     person_ids: Annotated[
         Annotated[list[str], Meta(min_length=1, max_length=MAX_IDS)] | None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PARAMETER: Final = "q"
 _KNOWN: Final = (PARAMETER, "forgiving", "limit", "cursor")
+_OF_EXPORT: Final = ("format", "for")  # parameters of an export that a search for a text can have
 _BOOLEANS: Final = {"true": True, "false": False}  # in a query
 
 
@@ -53,6 +54,16 @@ class TextSearch(NamedTuple):
             b'{"people":[%b],"next_cursor":%b,"count":%d,"more_exist":%b}'
             % (b",".join(found), strict_json.encode(cursor), result.matches, more_exist),
         )
+
+
+def split_export(params: Any) -> tuple[TextSearch | None, Any]:
+    """Split the parameters of an export into the search for a text, if there is one, and the others. Raises InvalidSearch."""
+    if not isinstance(params, dict) or PARAMETER not in params:
+        return None, params
+    if pages := [name for name in ("limit", "cursor") if name in params]:
+        raise InvalidSearch([FieldError(name, "is unknown: an export has no pages") for name in pages])
+    others = {name: value for name, value in params.items() if name in _OF_EXPORT}
+    return parse_text_search({name: value for name, value in params.items() if name not in others}), others
 
 
 def parse_text_search(params: Mapping[str, Any]) -> TextSearch:

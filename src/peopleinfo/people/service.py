@@ -33,6 +33,7 @@ from peopleinfo.people.person import (
     person_data_from_fields,
     split_record,
 )
+from peopleinfo.people.search_index import MAX_HITS
 from peopleinfo.people.store import PAGE_SIZE, CacheStatus, Creation, IdempotencyKey, Page
 from peopleinfo.people.text_search import PeopleSearch, SearchResult
 
@@ -129,6 +130,13 @@ class PeopleService:
         if self._search is None:
             raise InvalidSearch([FieldError("q", "is not supported by this store: search by surname and name")])
         return await self._search.find(query, limit=limit, after=after, hidden=hidden, forgiving=forgiving)
+
+    async def search_ids(
+        self, query: Query, *, hidden: frozenset[str] = frozenset(), forgiving: bool = True
+    ) -> list[str]:
+        """Return the ids of all people that `search` finds, the best match first. Raises InvalidSearch without an index."""
+        found = await self.search(query, limit=MAX_HITS, hidden=hidden, forgiving=forgiving)
+        return [str(person.fields["person_id"]) for person in found.people]
 
     async def _get_uncached(self, person_id: str) -> tuple[StoredPerson | None, CacheStatus | None]:
         try:

@@ -204,13 +204,6 @@ function showError(reason) {
   $("#empty").replaceChildren(h("p.problem", { role: "alert" }, messages.join(" ") || reason.message));
 }
 
-/** Return the fields of an export of all matches, also those that are not on the page; the search for a text has no export. */
-async function matches() {
-  if (!shownFilter.q) return shownFilter;
-  await readAll();
-  return { person_ids: list.ids() };
-}
-
 /** Show the search of the address, or the one of the history entry. */
 async function restore() {
   const { count = 0, scrolled = 0 } = history.state ?? {};
@@ -267,7 +260,7 @@ on(more, "click", next);
 on("#letters", "click", ({ target }) => target.value && setLetter(target.ariaPressed === "true" ? "" : target.value));
 on("#results thead", "click", ({ target }) => target.closest("button") && setSort(target.closest("th").dataset.name));
 offerExports("#export-selected", () => ({ person_ids: list.selectedPeople().map(({ id }) => id) }));
-offerExports("#export", matches);
+offerExports("#export", () => shownFilter);
 if ($("#delete-selected")) on("#delete-selected", "click", () => (scheduleDeletion(list.selectedPeople()), list.select([])));
 addEventListener("scroll", debounce(100, () => remember({ scrolled: scrollY })), { passive: true });
 addEventListener("hashchange", () => (location.hash.includes("=") ? location.reload() : remember({})));
