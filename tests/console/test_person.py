@@ -214,3 +214,21 @@ def test_browser_storage_contains_no_names(page: Page, anna: str) -> None:
     assert "Anna" not in storage
     assert "Muster" not in storage
     page.get_by_role("button", name="Undo").click()
+
+
+@pytest.mark.usefixtures("anna")
+def test_similar_people_are_shown_while_a_person_is_added(page: Page, client: httpx.Client) -> None:
+    for number in range(40):  # names are no evidence in an empty store
+        client.post("/v1/people", json={"person_name": f"Name{number}", "person_surname": f"Other{number}"})
+    page.goto("/console/people/new")
+    page.get_by_label("First name").fill("Ana")
+    page.get_by_label("Surname").fill("Muster")
+    page.get_by_label("Birthdate").fill("1990-02-11")
+    page.get_by_label("Address").fill("12 Lindenweg, Leipzig")
+    expect(page.get_by_text("Perhaps already here")).to_be_visible()
+    expect(page.get_by_text("same birthdate").first).to_be_visible()
+    link = page.get_by_role("link", name="Anna Muster").first
+    assert (link.get_attribute("href") or "").startswith("/console/people/")
+    page.get_by_label("Surname").fill("Quite-Different")
+    page.get_by_label("Birthdate").fill("1955-07-30")
+    expect(page.get_by_text("Perhaps already here")).to_be_hidden()

@@ -6,6 +6,7 @@ import { $, $$, copy, h, on, put } from "./dom.js";
 import { dropDraft, findDraft, keepDraft } from "./draft.js";
 import { leaveTo, guard, notifyNext } from "./layout.js";
 import { parse, patchFor, same, write } from "./json.js";
+import { watchSimilar } from "./similar.js";
 import { LABELS, FIELDS, SERVER_FIELDS, showNotFound, details, fullName, pageOf, path, versionOf } from "./people.js";
 
 const at = location.pathname.split("/");
@@ -229,6 +230,7 @@ on(form, "submit", (event) => {
   if (!$("#save").ariaDisabled) save();
 });
 on(form, "input", keep);
+if (!id) on(form, "input", watchSimilar(() => readForm([])));
 on("#cancel", "click", dropDraft);
 addEventListener("recovered", () => mayRetry && offerRetry("The server responds again", "Your input is not saved yet.", "Save"));
 load();
