@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.matching.review import Review
     from peopleinfo.matching.service import MatchService
-    from peopleinfo.people.store import ImmediateReader
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.settings import Settings
     from peopleinfo.stores.service_store import ServiceStore
@@ -183,15 +182,16 @@ def _rate_limiter(settings: Settings) -> RateLimiter | None:
     return RateLimiter(settings.rate_limit, limit_anonymous=settings.allow_anonymous, proxies=settings.trusted_proxies)
 
 
-def _fast_reads(app: App, services: Services, reader: ImmediateReader | None, settings: Settings) -> FastReads | None:
+def _fast_reads(app: App, services: Services, store: ServiceStore, settings: Settings) -> FastReads | None:
     """Return the hot path, None if every read may wait, or writes an audit event."""
-    if reader is None or services.audit is not None:
+    if store.immediate is None or services.audit is not None:
         return None
-    from peopleinfo.http.fast_reads import FastReads  # noqa: PLC0415 - as above
+    from peopleinfo.http.cursors import Cursors  # noqa: PLC0415 - as above
+    from peopleinfo.http.fast_reads import FastReads  # noqa: PLC0415
     from peopleinfo.http.middleware.cors import ANY_ORIGIN  # noqa: PLC0415
 
     varies = bool(settings.origins) and ANY_ORIGIN not in settings.origins
-    return FastReads(services, reader, app.new_request_id, varies=varies)
+    return FastReads(services, store.immediate, Cursors(store.secret), app.new_request_id, varies=varies)
 
 
 @asynccontextmanager
@@ -353,7 +353,7 @@ class Application:
         await self._start_background_tasks(services, store, stack)
         app = create_app(services, settings)
         routes.add_routes(app, services, body_timeout=settings.body_timeout)
-        state[STATE] = _fast_reads(app, services, store.immediate, settings)
+        state[STATE] = _fast_reads(app, services, store, settings)
         return app
 
     async def _start_background_tasks(self, services: Services, store: ServiceStore, stack: AsyncExitStack) -> None:

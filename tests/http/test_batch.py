@@ -72,6 +72,16 @@ def test_batch_read_returns_every_acknowledged_change(client: httpx.Client, surn
     assert client.get(f"/v1/people/{person_id}").status_code == 404
 
 
+def test_merged_id_names_its_survivor(client: httpx.Client, surname: str) -> None:
+    first, second = (client.post("/v1/people", json={"person_surname": surname}).json()["person_id"] for _ in range(2))
+    named = [{"person_id": person_id, "version": 1} for person_id in (first, second)]
+    assert client.post("/v1/merges", json={"survivor": named[0], "merged": named[1:]}).status_code == 201
+    results = get_many(client, second, first)
+    assert statuses(results) == [307, 200]
+    assert results[0]["problem"]["merged_into"] == first
+    assert statuses(batch(client, {"operation": "patch", "person_id": second, "version": "*", "person": {}})) == [409]
+
+
 def test_bad_item_does_not_affect_the_others(client: httpx.Client, surname: str) -> None:
     outdated, deleted, kept = (
         client.post("/v1/people", json={"person_surname": surname}).json()["person_id"] for _ in range(3)

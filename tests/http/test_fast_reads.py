@@ -14,22 +14,23 @@ import pytest
 from peopleinfo.auth.authenticator import Authenticator
 from peopleinfo.auth.principal import BOOTSTRAP_ADMIN, Principal, Scope
 from peopleinfo.auth.rate_limit import TokenBuckets
+from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.fast_reads import FastReads
 from peopleinfo.http.middleware.rate_limit import RateLimiter
-from peopleinfo.stores.immediate import EmbeddedReader
+from peopleinfo.people.person import PersonData
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.telemetry.access_log import AccessLog
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, HANG_TIMEOUT, Server, serving
 from tests.http.test_authentication import make_key
-from tests.store_kinds import CACHED, Clock, person_data
+from tests.store_kinds import CACHED, Clock, person_data, person_filter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from peopleinfo.people.person import StoredPerson
-    from peopleinfo.stores.service_store import OpenedStore
+    from peopleinfo.stores.sqlite.store import SqliteStore
 
 STORE_KINDS = ["sqlite", CACHED]
 SLOW = b"X-Other: 1\r\n"  # a header line that only the framework handles
@@ -236,19 +237,19 @@ class NoKeys:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[OpenedStore]:
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     async with open_sqlite(tmp_path / "people.db", now=Clock().now) as store:
         yield store
 
 
-def fast_reads(store: OpenedStore, **options: Any) -> FastReads:
+def fast_reads(store: SqliteStore, **options: Any) -> FastReads:
     services = SimpleNamespace(
         authenticator=Authenticator(NoKeys(), now=Clock().now, admin_key=ADMIN_KEY, **options),  # type: ignore[arg-type]
         rate_limiter=RateLimiter(100, limit_anonymous=False, proxies=0),
         access_log=AccessLog(silent=True),
         shutdown=SimpleNamespace(is_on=False),
     )
-    fast = FastReads(services, EmbeddedReader(store), lambda: "id-1", varies=False)  # type: ignore[arg-type]
+    fast = FastReads(services, store.immediate, Cursors(bytes(32)), lambda: "id-1", varies=False)  # type: ignore[arg-type]
     services.rate_limiter.rates.consume(BOOTSTRAP_ADMIN.name, 0)
     fast.learn(request(None), [(b"host", b"a"), (b"authorization", b"Bearer " + ADMIN_KEY.encode())])
     return fast
@@ -259,7 +260,7 @@ def request(record: StoredPerson | None, target: str = "") -> bytes:
     return b"GET %b HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %b\r\n\r\n" % (target.encode(), ADMIN_KEY.encode())
 
 
-async def test_known_read_needs_no_framework(store: OpenedStore) -> None:
+async def test_known_read_needs_no_framework(store: SqliteStore) -> None:
     record = await store.create(person_data("Fast"))
     fast = fast_reads(store)
     response = fast.respond(request(record), [(b"date", b"today")])
@@ -272,7 +273,7 @@ async def test_known_read_needs_no_framework(store: OpenedStore) -> None:
     assert page.endswith(b'{"people":[%b],"next_cursor":null}' % record.body)
 
 
-async def test_framework_handles_every_exception(store: OpenedStore) -> None:
+async def test_framework_handles_every_exception(store: SqliteStore) -> None:
     record = await store.create(person_data("Slow"))
     known = request(record)
     fast = fast_reads(store)
@@ -301,7 +302,7 @@ async def test_framework_handles_every_exception(store: OpenedStore) -> None:
         assert len(fast._credentials) == 1
 
 
-async def test_second_half_of_the_quota_is_left_to_the_framework(store: OpenedStore) -> None:
+async def test_second_half_of_the_quota_is_left_to_the_framework(store: SqliteStore) -> None:
     record = await store.create(person_data("Limited"))
     fast = fast_reads(store)
     answered = [fast.respond(request(record), []) is not None for _ in range(60)]
@@ -320,3 +321,15 @@ def test_bucket_is_charged_only_above_the_kept_units() -> None:
     assert buckets.spend("a", 1, keeping=30)
     assert buckets.consume("a", 0) == 30
     assert buckets.unsynced("a") == 31
+
+
+async def test_first_page_is_that_of_the_store(store: SqliteStore) -> None:
+    nested = {"related": [{"n": 1}, {"person_id": "x"}]}
+    for number in range(5):
+        await store.create(person_data("Listed", f"N{number}"))
+    for limit in (1, 4, 5, 6):
+        page = await store.find(person_filter(surname="Listed"), after=None, limit=limit)
+        assert store.immediate.find_now(person_filter(surname="Listed"), limit) == (b",".join(page.people), page.next)
+    assert store.immediate.find_now(person_filter(surname="Nobody"), 5) == (b"", None)
+    await store.create(PersonData(person_surname="Listed", extra=nested))
+    assert store.immediate.find_now(person_filter(surname="Listed"), 9) is None  # the store reads it record by record

@@ -14,6 +14,7 @@ from peopleinfo.errors import (
     FieldAccessDenied,
     OutcomeUnknown,
     PeopleInfoError,
+    PersonMerged,
     PersonNotFound,
     RateLimitExceeded,
 )
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.rate_limit import RateLimiter
     from peopleinfo.people.service import PeopleService, Precondition
 
+_READS: Final = "/v1/people/batch-get"
 _READ_COST: Final = 1  # units of a read by id
 _ITEM_ERRORS: Final = (PeopleInfoError, falcon.HTTPError)  # of an item before it is processed
 
@@ -65,13 +67,19 @@ class BatchGetResource:
         count_reads(statuses)
         if trail := audit_of(req):
             _audit_reads(trail, admitted, found)
-        results = await _results_of_reads(req, admitted, found)
+        results = await _results_of_reads(req, admitted, found, await self._merged(admitted, found))
         results += [
             _with_id(one, (await _problem(req, error)).text)
             for one, error in zip(ids[len(admitted) :], refused, strict=True)
         ]
         resp.data = b'{"results":[%b]}' % b",".join(results)
         set_private(resp)
+
+    async def _merged(self, ids: Sequence[str], found: Mapping[str, StoredPerson]) -> dict[str, PersonMerged]:
+        """Return which of the ids that were not found are merged into others; only a single read tells them apart."""
+        missing = [person_id for person_id in dict.fromkeys(ids) if person_id not in found and is_id(person_id)]
+        outcomes = await asyncio.gather(*map(self._people.get_cached, missing), return_exceptions=True)
+        return {one: error for one, error in zip(missing, outcomes, strict=True) if isinstance(error, PersonMerged)}
 
     def _charge(self, req: Request, resp: Response, count: int) -> list[PeopleInfoError]:
         """Charge the ids after the first one, which the request has paid for; return the errors of the last ids."""
@@ -96,13 +104,15 @@ def _audit_reads(trail: RequestAudit, ids: Sequence[str], found: Mapping[str, St
         trail.record_people(unknown, outcome=404)
 
 
-async def _results_of_reads(req: Request, ids: Sequence[str], found: Mapping[str, StoredPerson]) -> list[bytes]:
+async def _results_of_reads(
+    req: Request, ids: Sequence[str], found: Mapping[str, StoredPerson], merged: Mapping[str, PersonMerged]
+) -> list[bytes]:
     hidden = req.context.principal.hidden_fields
     results, size = [], 0
     for person_id in ids:
         record = found.get(person_id)
         if record is None:
-            error: Exception = PersonNotFound(person_id)
+            error: Exception = merged.get(person_id) or PersonNotFound(person_id)
         elif size >= PAGE_SIZE:
             error = _TOO_LARGE
         else:
@@ -288,5 +298,7 @@ def _person(status: int, record: StoredPerson, hidden: frozenset[str]) -> _Resul
 
 async def _problem(req: Request, error: Exception) -> _Result:
     problem = await problems.document(req, error)
+    if isinstance(error, PersonMerged) and req.uri_template == _READS:
+        problem["status"] = 307  # as for a single read
     status = problem["status"]
     return _Result(status, b'{"status":%d,"problem":%b}' % (status, strict_json.encode(problem)))

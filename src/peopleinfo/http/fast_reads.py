@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from peopleinfo.auth.principal import Principal
+    from peopleinfo.http.cursors import Cursors
     from peopleinfo.http.search_params import SearchRequest
     from peopleinfo.http.services import Services
     from peopleinfo.people.store import ImmediateReader
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 _MAX_HEADS: Final = 1_000  # different header lines; then the oldest ones are forgotten
 _MAX_HEAD_SIZE: Final = 2_048  # bytes
-_MAX_BODY_SIZE: Final = 60_000  # bytes; a longer body is not copied behind its headers
 _END: Final = b" HTTP/1.1"
 _PERSON: Final = b"GET /v1/people/"
 _PERSON_LINE: Final = len(_PERSON) + 32 + len(_END)
@@ -58,7 +58,13 @@ class FastReads:
     """Answers known reads. Use it only in the thread of the event loop."""
 
     def __init__(
-        self, services: Services, reader: ImmediateReader, new_request_id: Callable[[], str], *, varies: bool
+        self,
+        services: Services,
+        reader: ImmediateReader,
+        cursors: Cursors,
+        new_request_id: Callable[[], str],
+        *,
+        varies: bool,
     ) -> None:
         """`varies`: responses depend on the header Origin, which no request that is answered here has."""
         self._authenticator = services.authenticator
@@ -68,6 +74,7 @@ class FastReads:
         self._get = reader.get_now
         self._find = reader.find_now
         self._source = reader.source
+        self._cursors = cursors
         self._new_request_id = new_request_id
         self._credentials: dict[bytes, str] = {}  # header lines → credential
         self._fixed = _SOURCES[reader.source]
@@ -117,10 +124,14 @@ class FastReads:
         if search is None or principal is None or RESPONSES.used >= RESPONSES.size:
             return None
         page = self._find(search.where, search.limit)
-        if page is None or page.next is not None:
+        if page is None:
             return None
         self._record("find", started)
-        body = b'{"people":[%b],"next_cursor":null}' % b",".join(page.people)
+        people, position = page
+        cursor = b"null"
+        if position is not None:
+            cursor = b'"%b"' % self._cursors.encode(position, search.where.fingerprint, principal.name).encode()
+        body = b'{"people":[%b],"next_cursor":%b}' % (people, cursor)
         return self._respond("/v1/people", b"", body, principal, _UNITS_OF_SEARCH, started)
 
     def _reader(self, credential: str) -> Principal | None:
@@ -137,7 +148,7 @@ class FastReads:
     ) -> bytes | None:
         """Charge the principal, log the request and return the response."""
         size = len(body)
-        if size > _MAX_BODY_SIZE or (self._limiter is not None and not self._limiter.spend(principal, units)):
+        if self._limiter is not None and not self._limiter.spend(principal, units):
             return None
         request_id = self._new_request_id()
         seconds = perf_counter() - started

@@ -92,7 +92,7 @@ class PersonHeader(msgspec.Struct, frozen=True):
 
 
 _decode_header: Final = msgspec.json.Decoder(PersonHeader).decode
-_PREFIX: Final = b'{"person_id":"'  # of every record that `encode_person` returns
+RECORD_PREFIX: Final = b'{"person_id":"'  # of every record that `encode_person` returns
 
 
 def decode_header(body: bytes) -> PersonHeader:
@@ -110,7 +110,7 @@ def decode_stored(decode: Callable[[bytes], T], body: bytes) -> T:
 
 def check_stored(body: bytes, person_id: str = "") -> bytes:
     """Return a stored record after checking its first and last bytes and its id. Raises StoreDamaged."""
-    if not body.startswith(_PREFIX + person_id.encode()) or body[-1:] != b"}":
+    if not body.startswith(RECORD_PREFIX + person_id.encode()) or body[-1:] != b"}":
         raise _damaged()
     return body
 

@@ -190,8 +190,8 @@ class ImmediateReader(Protocol):
     def get_now(self, person_id: str) -> StoredPerson | None:
         """Return a record, or None if the caller must use `CachedReader` or `PersonReader`."""
 
-    def find_now(self, person_filter: PersonFilter, limit: int) -> Page | None:
-        """Return the first page of a search by surname, or None as above."""
+    def find_now(self, person_filter: PersonFilter, limit: int) -> tuple[bytes, bytes | None] | None:
+        """Return the first page of a search by surname, or None as above: its records, separated by commas, and the next position."""
 
 
 class PersonWriter(Protocol):

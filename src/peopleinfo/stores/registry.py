@@ -84,9 +84,9 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
 def _immediate_reader(opened: OpenedStore, settings: Settings) -> ImmediateReader | None:
     if isinstance(settings.location, DynamoDBUrl):
         return None
-    from peopleinfo.stores.immediate import EmbeddedReader  # noqa: PLC0415 - as below
+    from peopleinfo.stores.sqlite.store import SqliteStore  # noqa: PLC0415 - as below
 
-    return EmbeddedReader(opened)
+    return opened.immediate if isinstance(opened, SqliteStore) else None
 
 
 @asynccontextmanager

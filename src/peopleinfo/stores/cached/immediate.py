@@ -26,9 +26,9 @@ class LocalReader:
         record: StoredPerson | None = self._get(person_id)
         return record if record is not None and record.version else None
 
-    def find_now(self, person_filter: PersonFilter, limit: int) -> Page | None:
+    def find_now(self, person_filter: PersonFilter, limit: int) -> tuple[bytes, bytes | None] | None:
         """Implement `ImmediateReader.find_now`."""
         if person_filter.needs_row_check:
             return None
         page: Page | None = self._get((person_filter.surname_key, None, limit))
-        return page
+        return (b",".join(page.people), page.next) if page is not None else None

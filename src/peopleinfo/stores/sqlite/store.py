@@ -11,14 +11,7 @@ from peopleinfo.errors import IdentifierConflict, PersonNotFound, StoreUnavailab
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.history import UPDATED, Operation, Origin
 from peopleinfo.people.import_log import created_batches, updated_batches
-from peopleinfo.people.person import (
-    PersonData,
-    StoredPerson,
-    check_stored,
-    encode_person,
-    split_record,
-    timestamp,
-)
+from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
 from peopleinfo.people.store import Checkpoint, IdempotencyKey, Lease, Page, PurgeResult, ReindexResult
 from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
@@ -28,6 +21,7 @@ from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoi
 from peopleinfo.stores.sqlite.deletion import Eraser
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
+from peopleinfo.stores.sqlite.immediate import SqliteImmediateReader
 from peopleinfo.stores.sqlite.imports import SqliteImportLog, check_not_undone, record_imported
 from peopleinfo.stores.sqlite.match_index import SqliteMatchIndex
 from peopleinfo.stores.sqlite.merge_rows import MergeLogs, missing
@@ -109,6 +103,7 @@ class SqliteStore:
         batch = BatchCreator(writer, self._insert, self._idempotency, seqs.id_of, entries.plan.unique, self)
         self.create_each = batch.create_each
         self.search = SqliteSearchIndex(self._in_thread, entries, reader)
+        self.immediate = SqliteImmediateReader(self, reader, self.search, encrypted=encryptor is not None)
         self.matches = SqliteMatchIndex(self._in_thread, writer, self.search)
         self.archive = SqliteVersionArchive(self._in_thread, seqs.of_all, writer, encryptor, recorder.limits, now)
         self._logs = MergeLogs(encryptor)
