@@ -47,3 +47,14 @@ def test_invalid_merge_is_reported(tmp_path: Path) -> None:
     failed = run(tmp_path, "merges", "undo", "0" * 32, "--keep", "person_name=first")
     assert failed.returncode == 2
     assert "survivor, merged or both" in stderr_of(failed)
+
+
+def test_pair_of_the_review_queue_is_merged(tmp_path: Path) -> None:
+    row = '{"person_name": "Jonathan", "person_surname": "Zwillinger", "person_birthdate": "1980-04-03"}\n'
+    (tmp_path / "people.ndjson").write_text(row + row.replace("}", ', "note": "1"}'))
+    run(tmp_path, "import", "people.ndjson")
+    run(tmp_path, "duplicates", "scan")
+    (pair,) = lines(run(tmp_path, "duplicates", "list").stdout)
+    (merged,) = lines(run(tmp_path, "duplicates", "merge", pair["pair"]).stdout)
+    assert [merged["survivor"]["person_id"], *merged["replaces"]] == [each["person_id"] for each in pair["people"]]
+    assert lines(run(tmp_path, "duplicates", "list").stdout) == []

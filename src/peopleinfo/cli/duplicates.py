@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peopleinfo.cli import options
+from peopleinfo.cli import merges, options
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import progress_bar, resumable
 from peopleinfo.errors import InvalidSettings
@@ -123,6 +123,16 @@ def different(
     print("the pair is decided: different", file=sys.stderr)
 
 
+@app.command()
+def merge(pair: _Pair, take: merges.Take = None, preview: merges.Preview = False, store: options.Store = None) -> None:
+    """Merge the second record of a pair into the first one. Prints the result as JSON; see `peopleinfo merge`.
+
+    Example: peopleinfo duplicates merge 0123… --take person_address=0c1d9be7c94d7b1a2f3e4d5c6b7a8990
+    """
+    survivor, merged = run(_people_of(Settings.load(store_url=store), pair))
+    merges.merge(survivor, [merged], take, preview, store)
+
+
 def print_duplicates(results: Iterable[RowResult]) -> None:
     """Print the rows of an import that have a duplicate as NDJSON, without values of the records."""
     for result in results:
@@ -162,6 +172,11 @@ async def _show(settings: Settings, pair: str) -> bytes:
 
     async with _open_review(settings) as review:
         return strict_json.encode(fields_of(await review.get(pair)))
+
+
+async def _people_of(settings: Settings, pair: str) -> list[str]:
+    async with _open_review(settings) as review:
+        return [person.person_id for person in (await review.get(pair)).people]
 
 
 async def _decide(settings: Settings, pair: str, note: str) -> None:

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 app = typer.Typer(name="merges", help="List, show or undo merges.", no_args_is_help=True)
 _PersonId = Annotated[str, typer.Argument(metavar="ID", help="Id of the person.", show_default=False)]
 _MergeId = Annotated[str, typer.Argument(metavar="MERGE_ID", help="Id of the merge.", show_default=False)]
-_Preview = Annotated[bool, typer.Option("--preview", help="Print the result without a change.")]
+Take = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD=ID", help="Take a field from this record (default: the survivor's). Repeatable."),
+]
+Preview = Annotated[bool, typer.Option("--preview", help="Print the result without a change.")]
 
 
 def merge(
@@ -32,11 +36,8 @@ def merge(
         str, typer.Argument(metavar="SURVIVOR", help="Id of the record that remains.", show_default=False)
     ],
     merged: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the other records.", show_default=False)],
-    take: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD=ID", help="Take a field from this record (default: the survivor's). Repeatable."),
-    ] = None,
-    preview: _Preview = False,
+    take: Take = None,
+    preview: Preview = False,
     store: options.Store = None,
 ) -> None:
     """Merge records of one person into a survivor. Prints the result as JSON.
@@ -79,7 +80,7 @@ def undo(
             help="Record that has a later change of the field: survivor, merged or both. Repeatable.",
         ),
     ] = None,
-    preview: _Preview = False,
+    preview: Preview = False,
     store: options.Store = None,
 ) -> None:
     """Undo a merge. Prints the restored records as JSON.
