@@ -140,6 +140,16 @@ def test_import_reads_birthdates_in_the_given_format(people: Any) -> None:
     assert people.get(done[0].person_id).person_birthdate == "1990-02-11"
 
 
+def test_preview_of_a_file_stores_nothing(people: Any) -> None:
+    found = people.preview_import(b"Name;Vorname;Geburtstag\nPreview;Ida;11.02.1990\n", on_bad_date="keep")
+    assert (found.format, found.delimiter, found.header_line, found.date_formats) == ("csv", ";", 1, ["%d.%m.%Y"])
+    person = {"person_name": "Ida", "person_surname": "Preview", "person_birthdate": "1990-02-11"}
+    assert [(row["result"], row["person"]) for row in found.rows] == [("valid", person)]
+    mapped = people.preview_import(b"A,B\nIda,Preview\n", map=["person_surname=B", "person_name=A"])
+    assert mapped.mapping == {"person_surname": ["B"], "person_name": ["A"]}
+    assert list(people.find(surname="Preview")) == []
+
+
 def test_import_without_rows_stores_no_person(people: Any) -> None:
     assert [one.result for one in people.import_people([])] == ["done"]
 

@@ -56,7 +56,7 @@ from peopleinfo_client.errors import (
     VersionConflict,
     VersionNotFound,
 )
-from peopleinfo_client.imports import Import, LeftPerson
+from peopleinfo_client.imports import Import, ImportPreview, LeftPerson
 from peopleinfo_client.models import (
     Candidate,
     Change,
@@ -104,6 +104,7 @@ __all__ = [
     "Import",
     "ImportAlreadyRunning",
     "ImportNotFound",
+    "ImportPreview",
     "ImportResult",
     "ImportUndone",
     "InvalidBatch",

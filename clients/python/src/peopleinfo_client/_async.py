@@ -13,7 +13,7 @@ from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import AsyncTransport
 from peopleinfo_client.batches import BatchResult
 from peopleinfo_client.errors import PersonMerged, StreamInterrupted
-from peopleinfo_client.imports import Import, ImportPage
+from peopleinfo_client.imports import Import, ImportPage, ImportPreview
 from peopleinfo_client.models import (
     ChangePage,
     Count,
@@ -29,7 +29,7 @@ from peopleinfo_client.models import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-    from peopleinfo_client._requests import ImportOptions, Request, Search, SortedSearch, Version
+    from peopleinfo_client._requests import ImportOptions, PreviewOptions, Request, Search, SortedSearch, Version
     from peopleinfo_client.batches import BatchItem
     from peopleinfo_client.models import DeletedPerson, ImportResult, VersionSummary
 
@@ -219,6 +219,13 @@ class AsyncClient:
         Raises PersonNotFound, VersionNotFound, VersionConflict.
         """
         return Person.from_json(await self._call(_requests.restore(person, number, version)))
+
+    async def preview_import(self, content: bytes, **options: Unpack[PreviewOptions]) -> ImportPreview:
+        """Return what an import of a file in any format would store. Nothing is stored.
+
+        `content` is at most the first 1 MiB of the file, or a complete workbook. Raises InvalidInput.
+        """
+        return ImportPreview.from_json(await self._call(_requests.preview_import(content, options)))
 
     async def imports(self) -> AsyncIterator[Import]:
         """Yield the imports that this principal may see, newest first."""

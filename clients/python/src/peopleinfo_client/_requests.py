@@ -68,6 +68,19 @@ class ImportOptions(TypedDict, total=False):
     """Whether to reject a row with an unreadable birthdate (default), or to store its text in another field."""
 
 
+class PreviewOptions(TypedDict, total=False):
+    """Options of a preview, with the names of the query parameters of the API; the server detects the others."""
+
+    map: list[str]
+    """`FIELD=COLUMN` for each field with a column of its own."""
+    date_format: list[str]
+    on_bad_date: Literal["reject", "keep"]
+    encoding: str
+    delimiter: str
+    sheet: str
+    format: Literal["csv", "ndjson", "json", "vcard", "xlsx", "ldif"]
+
+
 class Request(NamedTuple):
     """An HTTP request with the properties that decide on a retry.
 
@@ -240,6 +253,13 @@ def import_people(idempotency_key: str | None, options: ImportOptions) -> Reques
     values = {name: _parameter(value) for name, value in options.items()}
     query = f"?{urlencode(values, doseq=True)}" if values else ""
     return Request("POST", f"/v1/people/import{query}", headers)
+
+
+def preview_import(content: bytes, options: PreviewOptions) -> Request:
+    """Return the request for the preview of a file."""
+    query = f"?{urlencode(options, doseq=True)}" if options else ""
+    headers = {"Content-Type": "application/octet-stream"}
+    return Request("POST", f"/v1/people/import/preview{query}", headers, content)
 
 
 def imports(cursor: str | None) -> Request:

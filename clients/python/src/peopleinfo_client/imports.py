@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -49,6 +50,34 @@ class Import(NamedTuple):
         values["started_at"] = datetime.fromisoformat(fields["started_at"])
         values["people_left"] = [LeftPerson(**one) for one in fields.get("people_left", ())]
         return cls(**values, file_name=fields["file"]["name"], file_digest=fields["file"]["digest"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportPreview:
+    """What an import would store of the first part of a file, and what the server detected in it.
+
+    `mapping` has the columns of each field. Each of the `columns` has a `name`, a `field` and `examples`, and each of the `rows` a `line`,
+    a `result` (valid, rejected or skipped) with a `person` or `errors`. Each of the `warnings` has a `message`.
+    """
+
+    format: str
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    other_sheets: list[str] = field(default_factory=list)
+    header_line: int | None = None
+    columns: list[dict[str, Any]] = field(default_factory=list)
+    mapping: dict[str, list[str]] = field(default_factory=dict)
+    date_formats: list[str] = field(default_factory=list)
+    date_choices: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Parse the JSON of a preview. Fields of a newer server are ignored."""
+        found = decode(text)
+        return cls(**{known.name: found[known.name] for known in fields(cls) if known.name in found})
 
 
 class ImportPage(NamedTuple):
