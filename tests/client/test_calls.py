@@ -189,7 +189,7 @@ def test_each_problem_type_raises_its_own_error(people: Any) -> None:
 
 
 def test_id_cannot_address_another_resource(people: Any) -> None:
-    with pytest.raises(ValueError, match="invalid person id"):
+    with pytest.raises(ValueError, match="invalid id"):
         people.get("../../data")
 
 
