@@ -71,13 +71,15 @@ def stats(folder: Path, url: str) -> dict[str, Any]:
     return statistics
 
 
-def run_with_kills(folder: Path, times: int, chance: random.Random, *arguments: str) -> tuple[int, str]:
+def run_with_kills(
+    folder: Path, times: int, chance: random.Random, *arguments: str, longest: float = 0.5
+) -> tuple[int, str]:
     """Run a command repeatedly, killing it after a random time; return the number of kills and the stderr of the last, complete run."""
     killed = 0
     for _ in range(times):
         process = commands.started(folder, *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            process.wait(chance.uniform(0.02, 0.5))
+            process.wait(chance.uniform(0.02, longest))
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             killed += 1

@@ -95,17 +95,23 @@ async def iter_batches(log: ImportLog, import_id: bytes) -> AsyncIterator[Import
 
 
 async def count_people(log: ImportLog, import_id: bytes) -> ImportCounts:
-    """Count the people of an import, and those that its undo has processed."""
-    created = updated = deleted = restored = left = 0
+    """Count the people of an import, and those that its undo has processed.
+
+    An interrupted import may have recorded an update twice, so updated people are counted by id.
+    """
+    created = deleted = left_created = 0
+    updated, undone, left = set[str](), set[str](), set[str]()
     async for batch in iter_batches(log, import_id):
-        created, updated = created + batch.people.counts.created, updated + batch.people.counts.updated
-        if outcome := batch.outcome:
-            deleted, restored, left = (
-                deleted + outcome.deleted,
-                restored + outcome.restored,
-                left + len(outcome.left),
-            )
-    return ImportCounts(created, updated, deleted, restored, left)
+        ids = {person_id for person_id, _ in batch.people.updated}
+        created += batch.people.counts.created
+        updated |= ids
+        if batch.outcome:
+            kept = {person.person_id for person in batch.outcome.left}
+            deleted += batch.outcome.deleted
+            left_created += len(kept - ids)
+            left |= kept & ids
+            undone |= ids
+    return ImportCounts(created, len(updated), deleted, len(undone - left), left_created + len(left))
 
 
 def _cipher(secret: bytes) -> Cipher:
