@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -303,3 +304,32 @@ async def test_erasure_after_an_undo_leaves_nothing_of_the_merged_record(tmp_pat
         stored = b"".join(path.read_bytes() for path in folder.iterdir())
         assert b"Survivor" in stored
     assert b"Zxqsecond" not in stored
+
+
+async def test_deleted_survivor_takes_its_merged_records_to_the_trash_and_back(
+    store: OpenedStore, clock: Clock
+) -> None:
+    merge_id, anna, anne = await merged_pair(store, clock)
+    expires_at = clock.now() + timedelta(days=30)
+    with pytest.raises(PersonMerged):
+        await store.trash.add(anne.person_id, expires_at=expires_at)
+    await store.trash.add(anna.person_id, expires_at=expires_at)
+    with pytest.raises(PersonNotFound):
+        await service(store, clock).undo(merge_id, keep={})
+    deleted = await store.trash.get(anna.person_id)
+    await store.trash.restore(anna.person_id, expected=deleted.version)
+    await service(store, clock).undo(merge_id, keep={})
+    assert await fields(store, anna.person_id) == ANNA.to_dict()
+    assert fields_of(await store.get(anne.person_id)) == fields_of(anne)
+
+
+@pytest.mark.parametrize("erased", [0, 1])
+async def test_erasure_from_the_trash_erases_merged_records(store: OpenedStore, clock: Clock, erased: int) -> None:
+    merge_id, *people = await merged_pair(store, clock)
+    await store.trash.add(people[0].person_id, expires_at=clock.now() + timedelta(days=30))
+    await store.trash.erase(people[erased].person_id)
+    for person in people:
+        with pytest.raises(PersonNotFound):
+            await service(store, clock).before_merge(person.person_id)
+    with pytest.raises(MergeNotFound):
+        await service(store, clock).get(merge_id)

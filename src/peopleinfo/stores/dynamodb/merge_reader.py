@@ -56,10 +56,11 @@ class MergeReader(TableWriter):
         return merge_of(item) if item else None
 
     async def merges_of(self, person_id: str) -> list[MergeRecord]:
-        """Implement `MergeStore.merges_of`."""
-        found = await self._find(person_id, "version, moved_to")
-        merged = None if found else await self.merged(person_id)
-        return await self._merges_of(found.home if found else merged.home) if found or merged else []  # type: ignore[union-attr]
+        """Implement `MergeStore.merges_of`; the record may also be in the trash."""
+        block = self._ids.decode(person_id)
+        if block is None:
+            return []
+        return await self._merges_of(await self._home_of_alias(person_id) or item_key_of(block))
 
     async def group(self, person_id: str) -> list[str]:
         """Implement `PersonReader.merge_group`."""
