@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.errors import IdentifierConflict, PeopleInfoError, PersonNotFound, VersionConflict
+from peopleinfo.errors import IdentifierConflict, OutcomeUnknown, PeopleInfoError, PersonNotFound, VersionConflict
 from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import StoredPerson, check_stored
-from peopleinfo.stores.dynamodb.client import non_atomic_writes
+from peopleinfo.stores.dynamodb.client import MAX_BATCH_WRITE, non_atomic_writes
 from peopleinfo.stores.dynamodb.history import item_person
 from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr, item_key_of
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN
 from peopleinfo.stores.dynamodb.search_entries import INDEXED
+from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending
 from peopleinfo.stores.dynamodb.upsert import gather_limited
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.people.history import Origin
-    from peopleinfo.people.store import CreateOutcome, Creation, PersonStore, Replacement, ReplaceOutcome
+    from peopleinfo.people.store import CreateOutcome, Creation, Replacement, ReplaceOutcome, Store
     from peopleinfo.stores.dynamodb.client import TableClient
     from peopleinfo.stores.dynamodb.imports import DynamoDBImportLog
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
@@ -37,9 +38,9 @@ class RecordBatches:
         record_format: RecordFormat,
         ids: IdCipher,
         imports: DynamoDBImportLog,
-        single: PersonStore,
+        single: Store,
     ) -> None:
-        """`single` reads and changes one record."""
+        """`single` is the store, which reads and changes single records."""
         self._table = table
         self._format = record_format
         self._ids = ids
@@ -55,18 +56,39 @@ class RecordBatches:
 
     async def create_each(self, creations: Sequence[Creation], *, principal: str | None = None) -> list[CreateOutcome]:
         """Implement `PersonWriter.create_each`."""
+        keyless = [index for index, creation in enumerate(creations) if creation.idempotency_key is None]
+        groups = [keyless[start : start + MAX_BATCH_WRITE] for start in range(0, len(keyless), MAX_BATCH_WRITE)]
+        groups += [[index] for index, creation in enumerate(creations) if creation.idempotency_key is not None]
         outcomes: dict[int, CreateOutcome] = {}
 
-        async def create(index: int, creation: Creation) -> None:
-            try:
-                outcomes[index] = await self._single.create(
-                    creation.data, idempotency_key=creation.idempotency_key, principal=principal
-                )
-            except PeopleInfoError as error:
-                outcomes[index] = error
+        async def create(indexes: Sequence[int]) -> None:
+            stored = await self._create_group([creations[index] for index in indexes], principal)
+            outcomes.update(zip(indexes, stored, strict=True))
 
-        await gather_limited(create(index, creation) for index, creation in enumerate(creations))
+        await gather_limited(create(indexes) for indexes in groups)
         return [outcomes[index] for index in range(len(creations))]
+
+    async def _create_group(self, creations: Sequence[Creation], principal: str | None) -> Sequence[CreateOutcome]:
+        """Create records together, or one by one if an identifier of one of them is in use."""
+        if len(creations) > 1:
+            try:
+                ids = await self._single.create_many([creation.data for creation in creations], principal=principal)
+            except (IdentifierConflict, IdentifierPending):
+                pass  # nothing was stored: identifiers are checked before the first record
+            except PeopleInfoError as error:
+                return [error] * len(creations)
+            else:
+                gone = OutcomeUnknown("the person was stored, and has been changed or deleted since")
+                return [record or gone for record in await self.get_many(ids)]
+        return [await self._create_alone(creation, principal) for creation in creations]
+
+    async def _create_alone(self, creation: Creation, principal: str | None) -> CreateOutcome:
+        try:
+            return await self._single.create(
+                creation.data, idempotency_key=creation.idempotency_key, principal=principal
+            )
+        except PeopleInfoError as error:
+            return error
 
     async def replace_many(
         self, replacements: Sequence[Replacement], *, origin: Origin = UPDATED
