@@ -78,9 +78,17 @@ class RecordBatches:
             except PeopleInfoError as error:
                 return [error] * len(creations)
             else:
-                gone = OutcomeUnknown("the person was stored, and has been changed or deleted since")
-                return [record or gone for record in await self.get_many(ids)]
+                return await self._created(ids)
         return [await self._create_alone(creation, principal) for creation in creations]
+
+    async def _created(self, ids: Sequence[str]) -> Sequence[CreateOutcome]:
+        """Return the records that were stored; if they cannot be read, a repeated creation would store them twice."""
+        try:
+            with non_atomic_writes():
+                records = await self.get_many(ids)
+        except PeopleInfoError as error:
+            return [error] * len(ids)
+        return [record or OutcomeUnknown("the person was deleted after its creation") for record in records]
 
     async def _create_alone(self, creation: Creation, principal: str | None) -> CreateOutcome:
         try:
