@@ -179,7 +179,7 @@ async def test_find_narrows_a_large_block_and_reports_the_rest() -> None:
     index = MemoryIndex()
     fill(index, MAX_BLOCK + 50)
     index.put(b"anna", HASHER.entries(anna()))
-    found = await find(index, HASHER, anna())
+    [found] = await find(index, HASHER, [anna()])
     assert b"anna" in found.refs
     assert index.rounds == 2
     [rest] = found.not_examined
@@ -191,7 +191,7 @@ async def test_find_reads_a_small_block_in_one_round() -> None:
     index = MemoryIndex()
     fill(index, MAX_BLOCK - 1)
     index.put(b"anna", HASHER.entries(anna()))
-    found = await find(index, HASHER, anna())
+    [found] = await find(index, HASHER, [anna()])
     assert found.refs[0] == b"anna"
     assert (index.rounds, found.not_examined) == (1, [])
 

@@ -94,26 +94,32 @@ class Found(NamedTuple):
     not_examined: list[NotExamined]
 
 
-async def find(index: MatchIndex, hasher: Hasher, record: MatchRecord, *, min_fetched: int = MIN_FETCHED) -> Found:
-    """Query the index for the candidates of a record. A block that is too large is narrowed, which takes a further round.
+async def find(
+    index: MatchIndex, hasher: Hasher, records: Sequence[MatchRecord], *, min_fetched: int = MIN_FETCHED
+) -> list[Found]:
+    """Query the index for the candidates of each record. A block that is too large is narrowed, which takes a further round.
 
-    At least `min_fetched` people are fetched if so many were found: one more for a stored record, which finds itself.
+    At least `min_fetched` people are fetched if so many were found: one more for stored records, which find themselves.
     """
-    met: list[tuple[bytes, KeyKind, bytes]] = []
-    large: list[Lookup] = []
-    lookups = hasher.lookups(record)
+    met: list[list[tuple[bytes, KeyKind, bytes]]] = [[] for _ in records]
+    large: list[list[Lookup]] = [[] for _ in records]
+    lookups = [(number, lookup) for number, record in enumerate(records) for lookup in hasher.lookups(record)]
     while lookups:
-        narrower: list[Lookup] = []
-        for lookup, block in zip(lookups, await index.find(lookups), strict=True):
+        narrower: list[tuple[int, Lookup]] = []
+        blocks = await index.find([lookup for _, lookup in lookups])
+        for (number, lookup), block in zip(lookups, blocks, strict=True):
             if len(block) <= MAX_BLOCK:
-                met += ((entry.ref, lookup.kind, entry.sub) for entry in block)
+                met[number] += ((entry.ref, lookup.kind, entry.sub) for entry in block)
                 continue
-            narrower += hasher.narrowed(lookup, record)
-            large += [] if lookup.prefix else [lookup]
+            narrower += ((number, longer) for longer in hasher.narrowed(lookup, records[number]))
+            large[number] += [] if lookup.prefix else [lookup]
         lookups = narrower
-    people = hits(sorted(met))  # the order of the entries depends on fields that may be hidden
-    not_examined = [await _not_examined(index, lookup, people) for lookup in large]
-    return Found(worth_fetching(hasher.sub(record), people, min_fetched), not_examined)
+    found = []
+    for record, entries, too_large in zip(records, met, large, strict=True):
+        people = hits(sorted(entries))  # the order of the entries depends on fields that may be hidden
+        not_examined = [await _not_examined(index, lookup, people) for lookup in too_large]
+        found.append(Found(worth_fetching(hasher.sub(record), people, min_fetched), not_examined))
+    return found
 
 
 async def _not_examined(index: MatchIndex, lookup: Lookup, people: dict[bytes, Hit]) -> NotExamined:

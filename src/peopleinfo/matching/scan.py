@@ -12,13 +12,14 @@ from peopleinfo.people.person import decode_header
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from peopleinfo.matching.review import Review
     from peopleinfo.matching.service import MatchService
 
 _SCAN_ID: Final = sha256(b"scan of duplicates").digest()
 _PAGE_LIMIT: Final = 500
+_BATCH: Final = 50  # records whose candidates are looked up together
 _OPTIONS: Final = MatchOptions(100, 0.9)
 
 
@@ -60,7 +61,7 @@ class DuplicateScan:
             await self._matches.count()
         while True:
             page = await self._store.scan(after=checkpoint.position or None, limit=self._page_limit)
-            pairs = sum([await self._compare(body) for body in page.people])
+            pairs = await self._compare(page.people)
             after = msgspec.structs.replace(
                 checkpoint,
                 rows=checkpoint.rows + len(page.people),
@@ -78,13 +79,19 @@ class DuplicateScan:
         if not is_resumed:  # a resumed scan has not seen all relatives
             await self._write_relatives()
 
-    async def _compare(self, body: bytes) -> int:
-        person_id = decode_header(body).person_id
-        found = await self._matches.compare(self._matches.record(body), _OPTIONS, own_id=person_id)
-        self._relatives += found.match.relatives
-        if self._dry_run:
-            return sum(person_id < one.person_id for one in found.match.candidates)
-        return await self._review.open(person_id, found)
+    async def _compare(self, bodies: Sequence[bytes]) -> int:
+        """Compare the records of a page, and return the number of new pairs."""
+        pairs = 0
+        for start in range(0, len(bodies), _BATCH):
+            batch = bodies[start : start + _BATCH]
+            for body, found in zip(batch, await self._matches.compare_stored(batch, _OPTIONS), strict=True):
+                person_id = decode_header(body).person_id
+                self._relatives += found.match.relatives
+                if self._dry_run:
+                    pairs += sum(person_id < one.person_id for one in found.match.candidates)
+                elif found.match.candidates:
+                    pairs += await self._review.open(person_id, found)
+        return pairs
 
     async def _write_relatives(self) -> None:
         """Store the number of relatives, which most pairs show twice."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from peopleinfo.matching.candidates import DEFAULT_COUNT, Candidate, Match, NotExamined, find, rank
+from peopleinfo.matching.candidates import DEFAULT_COUNT, Candidate, Found, Match, NotExamined, find, rank
 from peopleinfo.matching.entries import MatchEntries
 from peopleinfo.matching.errors import DuplicatesDisabled
 from peopleinfo.matching.frequencies import Frequencies, count_keys
@@ -19,10 +19,10 @@ from peopleinfo.matching.statistics import Statistics, StatisticsBuilder
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact
 from peopleinfo.people.fields import FIELDS
-from peopleinfo.people.person import decode_stored
+from peopleinfo.people.person import decode_header, decode_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from peopleinfo.matching.candidates import MatchIndex
     from peopleinfo.matching.record import MatchRecord
@@ -56,6 +56,12 @@ class Matched(NamedTuple):
 
     match: Match
     people: dict[str, bytes]
+
+
+class _Fetched(NamedTuple):
+    person_id: str
+    body: bytes
+    record: MatchRecord
 
 
 class MatchService:
@@ -102,7 +108,8 @@ class MatchService:
         """Return the people that may be the same as a stored person. Raises PersonNotFound and the errors of `match`."""
         check_access(options.hidden)
         record = await self._store.get(person_id)
-        return await self.compare(self.record(record.body, options.hidden), options, own_id=person_id)
+        [found] = await self.compare_stored([record.body], options)
+        return found
 
     def record(self, body: bytes, hidden: frozenset[str] = frozenset()) -> MatchRecord:
         """Return a stored record prepared for matching. Raises StoreDamaged."""
@@ -116,39 +123,58 @@ class MatchService:
         return prepare(fields, identifiers=self._identifiers, hidden=hidden)
 
     async def compare(
+        self, record: MatchRecord, options: MatchOptions, *, others: Iterable[tuple[str, MatchRecord]] = ()
+    ) -> Matched:
+        """Compare a record that is not stored with its candidates, and with other records, given by id."""
+        [found] = await find(self.index, self.hasher, [record])
+        fetched = await self._fetch(found.refs, options)
+        return await self._rank(record, options, fetched, found, others)
+
+    async def compare_stored(self, bodies: Sequence[bytes], options: MatchOptions) -> list[Matched]:
+        """Compare each stored record, given as JSON, with its candidates except itself."""
+        records = [self.record(body, options.hidden) for body in bodies]
+        found = await find(self.index, self.hasher, records, min_fetched=MIN_FETCHED + 1)
+        fetched = await self._fetch({ref for one in found for ref in one.refs}, options)
+        return [
+            await self._rank(record, options, fetched, one, own_id=_id_of(body))
+            for body, record, one in zip(bodies, records, found, strict=True)
+        ]
+
+    async def _fetch(self, refs: Iterable[bytes], options: MatchOptions) -> dict[bytes, _Fetched]:
+        """Return the records with these references that exist."""
+        refs = list(refs)
+        return {
+            ref: _Fetched(_id_of(body), body, self.record(body, options.hidden))
+            for ref, body in zip(refs, await self.index.read_people(refs), strict=True)
+            if body is not None
+        }
+
+    async def _rank(
         self,
         record: MatchRecord,
         options: MatchOptions,
-        *,
-        own_id: str | None = None,
+        fetched: Mapping[bytes, _Fetched],
+        found: Found,
         others: Iterable[tuple[str, MatchRecord]] = (),
+        own_id: str | None = None,
     ) -> Matched:
-        """Compare a record with its candidates, except the person `own_id`, and with other records, given by id."""
-        index = self.index
-        found = await find(index, self.hasher, record, min_fetched=MIN_FETCHED + (own_id is not None))
-        bodies = {
-            str(msgspec.json.decode(decode_stored(_decode_raw, body)["person_id"])): body
-            for body in await index.read_people(found.refs)
-            if body is not None
-        }
-        bodies.pop(own_id or "", None)
-        others = [*((person_id, self.record(body, options.hidden)) for person_id, body in bodies.items()), *others]
-        frequencies = await self.frequencies(record, [other for _, other in others], options.hidden)
-        not_examined = [*found.not_examined, *await self._not_indexed(frequencies.counts.people)]
+        people = {one.person_id: one for ref in found.refs if (one := fetched.get(ref)) and one.person_id != own_id}
+        compared = [*((one.person_id, one.record) for one in people.values()), *others]
+        frequencies = await self._frequencies(record, [other for _, other in compared], options.hidden)
         match = rank(
             record,
-            others,
+            compared,
             frequencies,
             count=options.count,
             threshold=options.threshold,
             only_certain=options.only_certain,
-            not_examined=not_examined,
+            not_examined=[*found.not_examined, *await self._not_indexed(frequencies.counts.people)],
         )
-        stored = [one.person_id for one in match.candidates if one.person_id in bodies]
-        return Matched(match, {person_id: _visible(bodies[person_id], options) for person_id in stored})
+        stored = [people[one.person_id] for one in match.candidates if one.person_id in people]
+        return Matched(match, {one.person_id: _visible(one.body, options) for one in stored})
 
-    async def frequencies(
-        self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str] = frozenset()
+    async def _frequencies(
+        self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str]
     ) -> Frequencies:
         """Return the frequencies for the comparison of a record with others."""
         statistics = await self.statistics()
@@ -162,8 +188,8 @@ class MatchService:
         if body is None:
             return True
         statistics = Statistics.decode(body)
-        estimate = await self._estimate()
-        return time.time() >= statistics.counted_at + _MAX_AGE or (estimate or 0) >= _GROWTH * statistics.people
+        has_grown = 0 < statistics.estimate * _GROWTH <= (await self._estimate() or 0)
+        return has_grown or time.time() >= statistics.counted_at + _MAX_AGE
 
     async def count(self, *, page_limit: int = _SCAN_LIMIT, delay: float = 0) -> Statistics:
         """Count all people, and store the statistics that the grades use. `delay`: seconds between two pages."""
@@ -177,9 +203,9 @@ class MatchService:
                 break
             await asyncio.sleep(delay)
         before = await self.statistics()
-        return await self.write_statistics(
-            builder.build(time.time(), relatives=before.relatives, related_people=before.related_people)
-        )
+        counted = builder.build(time.time(), relatives=before.relatives, related_people=before.related_people)
+        estimate = await self._estimate() or 0
+        return await self.write_statistics(msgspec.structs.replace(counted, estimate=estimate))
 
     async def write_statistics(self, statistics: Statistics) -> Statistics:
         """Store statistics, and use them from now on."""
@@ -198,6 +224,10 @@ class MatchService:
 
     async def _not_indexed(self, people: int) -> list[NotExamined]:
         return [] if await self.index.is_complete() else [NotExamined(NOT_INDEXED, people)]
+
+
+def _id_of(body: bytes) -> str:
+    return decode_header(body).person_id
 
 
 def _visible(body: bytes, options: MatchOptions) -> bytes:

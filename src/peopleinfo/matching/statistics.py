@@ -36,6 +36,7 @@ class Statistics(msgspec.Struct, frozen=True, array_like=True):
     relatives: int = 0  # pairs among `related_people`; 0 until all pairs were compared
     related_people: int = 0
     counted_at: float = 0.0  # seconds since 1970
+    estimate: int = 0  # of the store at that time; on DynamoDB it includes other items
 
     @classmethod
     def of_estimate(cls, people: int) -> Statistics:

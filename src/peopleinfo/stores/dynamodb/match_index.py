@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.search_index import DynamoDBSearchIndex
 
 _STATISTICS: Final = b"match statistics"
+_MAX_QUERIES: Final = 16  # concurrent ones
 _PART_SIZE: Final = 350 * 1024  # bytes; an item has at most 400 KiB
 _MAX_COUNTED: Final = 1_000_000  # entries of a key
 
@@ -42,7 +43,10 @@ class DynamoDBMatchIndex:
         self.is_complete = search.is_complete
 
     async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
-        return await asyncio.gather(*map(self._find, lookups))
+        found: list[list[FoundEntry]] = []
+        for start in range(0, len(lookups), _MAX_QUERIES):
+            found += await asyncio.gather(*map(self._find, lookups[start : start + _MAX_QUERIES]))
+        return found
 
     async def size(self, lookup: Lookup) -> int:
         # One response has about 10,000 entries; a larger block has at least as many.
