@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 PAGES = ("/console", "/console/people/new", f"/console/people/{'0' * 32}", f"/console/people/{'0' * 32}/edit")
 
 
-def size(kind: str) -> int:
-    return sum(len(text) for name, text in assets().files.items() if name.endswith(kind))
-
-
 def scripts_of(name: str, known: frozenset[str] = frozenset()) -> frozenset[str]:
     """Return a script and the scripts that it imports, directly or not."""
     if name in known:
@@ -41,10 +37,6 @@ def test_scripts_of_a_page_are_smaller_than_32_kilobytes(script: str) -> None:
     loaded = scripts_of(script)
     assert {"dom.js", "layout.js", "undo.js"} <= loaded
     assert sum(len(assets().files[name]) for name in loaded) < 32_000
-
-
-def test_scripts_are_smaller_than_64_kilobytes_in_total() -> None:
-    assert 0 < size(".js") < 64_000
 
 
 def test_styles_of_a_page_are_smaller_than_25_kilobytes() -> None:
