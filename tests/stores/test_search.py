@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from peopleinfo.errors import IdentifierConflict
 from peopleinfo.people.index_entries import DEFAULT_PLAN, NO_INDEX, IndexPlan, keys_and_order, name_of
 from peopleinfo.people.person import StoredPerson, encode_person, split_record
 from peopleinfo.people.query import parse
@@ -21,7 +22,7 @@ from peopleinfo.stores.dynamodb.search_items import is_entry, is_word
 from peopleinfo.stores.dynamodb.store import DynamoDBStore
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.search_cases import CASES, OTHERS, person
-from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, encryption, person_filter, purge_all, scan_all
+from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, encryption, open_store, person_filter, purge_all, scan_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,3 +245,16 @@ async def test_purge_removes_entries_of_people_without_a_key(hashed: SqliteStore
 
 def test_default_plan_indexes_mail_and_phone() -> None:
     assert DEFAULT_PLAN.identifiers == ("email", "phone")
+
+
+async def test_people_of_one_batch_have_different_unique_identifiers(
+    store_kind: str, tmp_path: Path, clock: Clock
+) -> None:
+    plan = IndexPlan(identifiers=("email",), unique=frozenset(["email"]))
+    async with open_store(store_kind, tmp_path, clock, plan=plan) as store:
+        people = [person("Ida", "Harte", email="ida@example.org"), person("Eve", "Roth", email="IDA@example.org")]
+        with pytest.raises(IdentifierConflict):
+            await store.create_many(people)
+        assert await scan_all(store) == []
+        await store.create_many([people[0], person("Eve", "Roth", email="eve@example.org")])
+        assert len(await scan_all(store)) == 2

@@ -362,8 +362,8 @@ class SqliteStore:
             record = encode_person(self._seqs.id_of(seq), 1, details, created_at=at, updated_at=at)
             rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
-        self._entries.add_unique(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
         self._insert_rows(db, rows, origin)
+        self._entries.add_unique(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
         self._recorder.created(db, [(record.person_id, 1) for record in records], now)
         return records
 
