@@ -122,7 +122,12 @@ def test_no_operation_accepts_an_invalid_condition(
     assert_problem(response, 400, "bad-request")
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+# A pair of the review queue that does not exist is not found, whatever the conditions; tests/http/test_duplicates.py has one that exists.
+@pytest.mark.parametrize(
+    "operation",
+    [operation for operation in OPERATIONS if "{pair}" not in operation.path],
+    ids=lambda operation: operation.name,
+)
 def test_no_operation_ignores_a_false_condition(client: httpx.Client, location: str, operation: Any) -> None:
     path = operation.path.replace("{person_id}", location.rpartition("/")[2])
     required = {"If-Match": '"9"'} if 428 in operation.errors else {}

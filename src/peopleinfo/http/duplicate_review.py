@@ -76,8 +76,11 @@ class DuplicatePairResource(EvaluatesConditions):
 
     async def on_get(self, req: Request, resp: Response, pair: str) -> None:
         """Return the pair, or 304 if the client has its current version."""
+        has_conditions = etags.are_given(req)
+        if has_conditions:
+            etags.read(req)  # an invalid one is an error, whether or not the pair exists
         found = await self._review.get(pair)
-        if etags.are_given(req):
+        if has_conditions:
             etags.answer_read(req, resp, _representation(found.link))
         _set_pair(req, resp, found)
 
