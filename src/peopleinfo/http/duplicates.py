@@ -96,7 +96,7 @@ def _options(params: Mapping[str, Any], hidden: frozenset[str], root: str = "") 
         if not root and name not in _KNOWN[1:]
     ]
     count = parse_number(f"{root}count", params.get("count", str(DEFAULT_COUNT)), 1, MAX_COUNT, errors)
-    threshold = _share(params.get("threshold"))
+    threshold = _share(params["threshold"]) if "threshold" in params else DEFAULT_OPTIONS.threshold
     if threshold is None:
         errors.append(FieldError(f"{root}threshold", "must be a number from 0 to 1"))
     only_certain = {"true": True, "false": False}.get(str(params.get("only_certain", False)).lower())
@@ -108,9 +108,7 @@ def _options(params: Mapping[str, Any], hidden: frozenset[str], root: str = "") 
 
 
 def _share(value: Any) -> float | None:
-    """Return a number from 0 to 1, the default if it is absent, or None if it is invalid."""
-    if value is None:
-        return DEFAULT_OPTIONS.threshold
+    """Return a number from 0 to 1, or None if it is invalid."""
     try:
         number = float(value if isinstance(value, str) else bytes(value))
     except (TypeError, ValueError):

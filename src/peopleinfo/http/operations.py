@@ -136,7 +136,7 @@ OPERATIONS: Final = (
                 "query", "as", Literal["merged"], "Returns a merged record as it was before its merge, instead of 307."
             ),
         ),
-        errors=(404,),
+        errors=(404, 422),
     ),
     Operation(
         "/v1/people/{person_id}",
