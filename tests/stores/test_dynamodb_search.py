@@ -198,13 +198,10 @@ async def test_late_removal_of_old_entries_keeps_those_of_a_later_change(store: 
     await check_table_index(store)
 
 
-async def test_purge_removes_entries_of_people_without_a_key(
-    store: DynamoDBStore, clock: Clock, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("store", ["encrypted"], indirect=True)
+async def test_purge_removes_entries_of_people_without_a_key(store: DynamoDBStore, clock: Clock) -> None:
     created = await store.create(ANNA)
     kept = await store.create(EVA)
-    if "unencrypted" in request.node.name:
-        pytest.skip("only an encrypted store has keys of people")
     home = store._home(created.person_id)
     await store._table.transact_write(*store._format.delete_key_writes(home), token="0" * 32)
     store._format.evict_key(home)
@@ -245,11 +242,8 @@ async def test_identifier_can_be_added_and_removed_by_reindex(tmp_path: Path, cl
         await check_table_index(store)
 
 
-async def test_index_of_an_encrypted_table_contains_no_word(
-    store: DynamoDBStore, request: pytest.FixtureRequest
-) -> None:
-    if "unencrypted" in request.node.name:
-        pytest.skip("only the index of an encrypted table contains hashes")
+@pytest.mark.parametrize("store", ["encrypted"], indirect=True)
+async def test_index_of_an_encrypted_table_contains_no_word(store: DynamoDBStore) -> None:
     await store.create(ANNA)
     assert await search(store, "anna") == await search(store, "mueller") == await search(store, "Myller") == ["Anna"]
     items, _ = await store._table.scan(limit=10_000)
