@@ -309,6 +309,7 @@ PUBLIC_PAGES: Final = frozenset(
         "/console/sign-in/provider/back",
         "/console/transfer",
         "/console/imports",
+        "/console/trash",
         "/console/people/new",
         "/console/people/{person_id}",
         "/console/people/{person_id}/edit",

@@ -24,6 +24,8 @@ export function birthdate(text) {
   return isNaN(date) ? text : date.toLocaleDateString("en-GB", form);
 }
 
+export const label = (name) => LABELS[name] ?? (name || "(no name)");
+
 export const moment = (time) => new Date(time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 const MAIL = /^[^\s@<>"]+@[^\s@<>"]+\.[^\s@<>".]+$/;
@@ -40,6 +42,7 @@ export function linkOf(name, text) {
 /** Create the element that shows a value of any type and depth; `name` is the name of its field. */
 export function view(value, name = "") {
   if (typeof value === "string") {
+    if (name === FIELDS[2]) return birthdate(value);
     const href = linkOf(name, value);
     return href ? h("a.text", { href }, value) : value ? h("span.text", null, value) : h("span.soft", null, "empty text");
   }

@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { $, $$, h, on, put } from "./dom.js";
 import { offerExports } from "./download.js";
 import { leaveTo, notify } from "./layout.js";
-import { LABELS, FIELDS, showNotFound, birthdate, details, fullName, moment, pageOf, path, versionOf, view } from "./people.js";
+import { FIELDS, showNotFound, details, fullName, label, moment, pageOf, path, versionOf, view } from "./people.js";
 import { latestResults, neighbours } from "./results.js";
 import { pendingIds, scheduleDeletion } from "./undo.js";
 
@@ -17,7 +17,7 @@ function show(read) {
   document.title = `${fullName(person)} – PeopleInfo`;
   put("#name", fullName(person));
   const present = FIELDS.filter((name) => person[name] !== undefined);
-  $("#fields").replaceChildren(...present.flatMap((name) => line(LABELS[name], name === "person_birthdate" ? birthdate(person[name]) : person[name])));
+  $("#fields").replaceChildren(...present.flatMap((name) => line(name, person[name])));
   const more = Object.entries(details(person)).filter(([name]) => !FIELDS.includes(name));
   $("#more").replaceChildren(...more.flatMap(([name, value]) => line(name, value)));
   $("#other").hidden = !more.length;
@@ -25,11 +25,23 @@ function show(read) {
   put("#version", versionOf(person));
   for (const name of ["created_at", "updated_at"]) put(`#${name}`, moment(person[name]));
   $("#edit").href = `${pageOf(id)}/edit`;
-  $("#person").hidden = $("#actions").hidden = false;
+  $("#person").hidden = $("#actions").hidden = $("#tabs").hidden = false;
   mark();
 }
 
-const line = (name, value) => [h("dt", null, name || "(no name)"), h("dd", null, view(value, name))];
+/** Show the details or the history; the fragment of the page names the latter. */
+async function select(name) {
+  for (const tab of $$("[role=tab]")) {
+    const isSelected = tab.id === `${name}-tab`;
+    tab.ariaSelected = isSelected;
+    tab.tabIndex = isSelected - 1;
+    $(`#${tab.id.slice(0, -4)}`).hidden = !isSelected;
+  }
+  history.replaceState(null, "", name === "history" ? "#history" : location.pathname);
+  if (name === "history") await (await import("./versions.js")).showVersions(person, show);
+}
+
+const line = (name, value) => [h("dt", null, label(name)), h("dd", null, view(value, name))];
 
 const mark = () => ($("#delete").disabled = pendingIds().has(id));
 
@@ -57,6 +69,13 @@ async function copyId() {
 
 on("#copy", "click", copyId);
 offerExports("#export", () => ({ person_ids: [id] }));
+on("#tabs", "click", ({ target }) => target.id !== "tabs" && select(target.id.slice(0, -4)));
+on("#tabs", "keydown", ({ key, target }) => {
+  if (!/^Arrow(Left|Right)$/.test(key)) return;
+  const other = target.nextElementSibling ?? target.previousElementSibling;
+  other.focus();
+  other.click();
+});
 on("#print", "click", () => print());
 on("#delete", "click", () => {
   scheduleDeletion([{ id, version: versionOf(person) }]);
@@ -70,4 +89,4 @@ on("#back", "click", (event) => {
   event.preventDefault();
   history.back(); // restores the position in the list
 });
-call("GET", path(id)).then(show, showNotFound).then(showNeighbours);
+call("GET", path(id)).then(show, showNotFound).then(showNeighbours).then(() => person && location.hash === "#history" && select("history"));
