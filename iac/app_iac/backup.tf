@@ -18,7 +18,7 @@ resource "aws_iam_role_policy" "backup" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      { Sid = "ReadRecords", Effect = "Allow", Action = ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Scan"], Resource = module.people.table.arn },
+      { Sid = "ReadRecords", Effect = "Allow", Action = ["dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"], Resource = module.people.table.arn },
       { Sid = "ReadTheirKeys", Effect = "Allow", Action = ["dynamodb:BatchGetItem", "dynamodb:GetItem"], Resource = aws_dynamodb_table.keys.arn },
       {
         Sid       = "DecryptTheTables"

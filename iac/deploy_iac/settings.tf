@@ -22,9 +22,11 @@ locals {
     rate_limit          = "^[0-9]+$"
     rate_limit_shared   = "^(true|false)$"
     retention_period    = "^[1-9][0-9]{0,4}d$"
-    search_indexes      = "^(names|birthdate|address)(,(names|birthdate|address))*$"
+    search_indexes      = "^(names|birthdate|address|duplicates|updated_at)(,(names|birthdate|address|duplicates|updated_at))*$"
     history             = "^([0-9]{1,5}|[1-9][0-9]{0,4}d)$"
     changes             = "^[1-9][0-9]{0,4}d$"
+    trash               = "^[1-9][0-9]{0,4}d$"
+    duplicates_refuse   = "^(certain|probable|possible)$"
     workers             = "^([1-9]|[1-5][0-9]|6[0-4])$"
   }
 }

@@ -43,6 +43,8 @@ CHOSEN = {
     "search_indexes": ("names,address", "surnames"),
     "history": ("365d", "1y"),
     "changes": ("35d", "5w"),
+    "trash": ("30d", "1m"),
+    "duplicates_refuse": ("probable", "all"),
     "workers": ("64", "65"),
 }
 
