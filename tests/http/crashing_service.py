@@ -13,7 +13,7 @@ from peopleinfo.people.strict_json import parse
 from peopleinfo.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from peopleinfo.formats.export import Chunk
 
@@ -32,6 +32,10 @@ async def crash_in_handler(*_: Any, **__: Any) -> None:
 async def crash_in_store(self: SqliteStore, person_id: str, **options: Any) -> Any:
     record = await _get(self, person_id, **options)
     raise KeyError(parse(record.body)["person_surname"])
+
+
+async def crash_in_batch(self: SqliteStore, person_ids: Sequence[str]) -> Any:
+    return await crash_in_store(self, person_ids[0])
 
 
 async def crash_in_background(_: Any, __: Any, resp: Any, **___: Any) -> None:
@@ -55,6 +59,7 @@ if __name__ == "__main__":
         (PersonResource, "on_put", crash_in_handler),
         (PersonResource, "on_delete", crash_in_background),
         (SqliteStore, "get", crash_in_store),
+        (SqliteStore, "get_many", crash_in_batch),
         (Export, "chunks", crash_mid_stream),
         (App, "__call__", crash_outside_middleware),
     ):
