@@ -3,7 +3,8 @@
 import { $, copy, h } from "./dom.js";
 import { isNumber, isObject, write } from "./json.js";
 
-export const LABELS = { person_name: "First name", person_surname: "Surname", person_birthdate: "Birthdate", person_address: "Address" };
+// No prototype: a custom field may be named constructor.
+export const LABELS = { __proto__: null, person_name: "First name", person_surname: "Surname", person_birthdate: "Birthdate", person_address: "Address" };
 export const FIELDS = Object.keys(LABELS);
 export const SERVER_FIELDS = ["person_id", "version", "created_at", "updated_at"];
 
