@@ -67,6 +67,24 @@ async def test_every_store_can_be_copied_to_another(store: OpenedStore, target: 
     assert sorted(await scan_all(target)) == sorted(await scan_all(store))
 
 
+async def test_copy_resumes_after_records_without_their_versions(
+    store: OpenedStore, target: OpenedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(_: object) -> None:
+        raise KeyboardInterrupt
+
+    await target.create_many([person_data("Copy", str(number)) for number in range(30)], principal="desk")
+    copy = StoreCopy(target, store, (target.archive, store.archive), source_secret=target.secret)
+    with monkeypatch.context() as patch:
+        patch.setattr(store.archive, "store_histories", crash)
+        with pytest.raises(KeyboardInterrupt):
+            await run_copy(copy)
+    assert len(await scan_all(store)) == 30
+    assert await copy.copied_so_far() == 0
+    assert await run_copy(copy) == 30
+    assert (await copy.compare(ignored)).is_equal
+
+
 async def test_every_store_accepts_a_copy(store: OpenedStore, target: OpenedStore) -> None:
     ids = await target.create_many([person_data("Copy", str(number)) for number in range(30)])
     assert await run_copy(StoreCopy(target, store, (target.archive, store.archive), source_secret=target.secret)) == 30

@@ -9,10 +9,12 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from peopleinfo.bulk.checksum import BUCKETS, BucketChecksums, SetChecksum, bucket
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import ImportAlreadyRunning, PersonNotFound, StoreDamaged, StoreUnavailable, TargetNotEmpty
-from peopleinfo.people.person import decode_header
+from peopleinfo.people.person import decode_header, timestamp, utc_now
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader, PersonStore
 
 if TYPE_CHECKING:
@@ -199,12 +201,17 @@ async def upsert_with_histories(
     if not histories:
         await upsert_with_checkpoint(store, people, *checkpoint)
         return
-    stored = await retry_while_unavailable(partial(store.read_checkpoint, checkpoint[0].operation_id))
-    if stored != checkpoint[0]:
+    before, after = checkpoint
+    if await retry_while_unavailable(partial(store.read_checkpoint, before.operation_id)) != before:
         raise ImportAlreadyRunning
+    if before == Checkpoint(before.operation_id):
+        # The records are stored before their checkpoint: an interrupted run must recognize them as its own.
+        started = msgspec.structs.replace(before, started_at=timestamp(utc_now()))
+        await upsert_with_checkpoint(store, [], before, started)
+        before = started
     await retry_while_unavailable(partial(store.upsert_many, people))
     await retry_while_unavailable(partial(archive.store_histories, histories))
-    await upsert_with_checkpoint(store, [], *checkpoint)
+    await upsert_with_checkpoint(store, [], before, after)
 
 
 async def iter_histories(archive: VersionArchive, people: Sequence[bytes]) -> AsyncIterator[list[PersonHistory]]:

@@ -62,7 +62,8 @@ class Restore:
         """
         restore_id = hashlib.sha256(f"restore {manifest.backup_id}".encode()).digest()
         before = await target.read_checkpoint(restore_id)
-        if not (merge or before.rows) and await is_not_empty(target):
+        is_first_run = before == Checkpoint(restore_id)
+        if is_first_run and not merge and await is_not_empty(target):
             raise TargetNotEmpty("restore into a new store, or set --merge to add missing records")
         yield before.rows
         processed = 0
