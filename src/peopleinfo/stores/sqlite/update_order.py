@@ -60,16 +60,19 @@ class UpdateOrder:
 
 
 def prepare_new_file(db: sqlite3.Connection, plan: IndexPlan) -> None:
-    """Create or drop the index of a file without people."""
-    if db.execute("SELECT 1 FROM people LIMIT 1").fetchone() is None:
+    """Create or drop the index of a file without people. No record is read unless the index differs: a damaged file can be opened."""
+    if _is_wanted(db, plan) != _exists(db) and db.execute("SELECT 1 FROM people LIMIT 1").fetchone() is None:
         apply_plan(db, plan)
 
 
 def apply_plan(db: sqlite3.Connection, plan: IndexPlan) -> None:
     """Create the index that a plan selects, or drop it."""
-    is_wanted = UPDATES in plan.indexes and not is_encrypted(db)
-    if is_wanted != _exists(db):
+    if (is_wanted := _is_wanted(db, plan)) != _exists(db):
         db.execute(_CREATE if is_wanted else _DROP)
+
+
+def _is_wanted(db: sqlite3.Connection, plan: IndexPlan) -> bool:
+    return UPDATES in plan.indexes and not is_encrypted(db)
 
 
 def _exists(db: sqlite3.Connection) -> bool:
