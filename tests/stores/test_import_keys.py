@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from peopleinfo.bulk.importer import Importer, ImportTarget
-from peopleinfo.bulk.upsert_options import UpsertOptions
+from peopleinfo.bulk.upsert_options import DEFAULT_UPSERT, UpsertOptions
 from peopleinfo.errors import FieldAccessDenied, InvalidSearch
-from peopleinfo.people.index_entries import NO_INDEX
+from peopleinfo.people.index_entries import NO_INDEX, IndexPlan
 from peopleinfo.people.person import decode_fields
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.search_cases import person
-from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, scan_all
+from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, open_store, scan_all
 from tests.stores.test_repeated_import import object_rows, table_rows
 from tests.stores.test_search import index_of, reindex_all
 
@@ -119,3 +119,32 @@ async def test_key_must_be_an_indexed_identifier_that_the_principal_sees(tmp_pat
             await run(cast("Store", store), clock, rows)
         await reindex_all(cast("Store", store))
         assert statuses(await run(cast("Store", store), clock, rows)) == ["updated"]
+
+
+async def test_rows_with_a_unique_identifier_of_another_person_are_rejected(
+    store_kind: str, tmp_path: Path, clock: Clock
+) -> None:
+    plan = IndexPlan(identifiers=("email",), unique=frozenset(["email"]))
+    async with open_store(store_kind, tmp_path, clock, plan=plan) as store:
+        first = importer(store, clock, DEFAULT_UPSERT)
+        assert statuses(await first.import_rows(object_rows([ANNA]))) == ["stored"]
+        clock.advance(seconds=1)
+        rows: list[dict[str, Any]] = [
+            ANNA,
+            {"person_name": "Anne", "email": "A.ROTH@example.org"},
+            {"person_name": "Ben", "email": "ben@example.org"},
+            {"person_name": "Bea", "email": ["bea@example.org", "BEN@example.org"]},
+            {"person_name": "Bob", "email": "bea@example.org"},
+            {"person_name": "Eva"},
+        ]
+        run = importer(store, clock, DEFAULT_UPSERT, import_id=b"i" * 32)
+        results = await run.import_rows(object_rows(rows))
+        assert statuses(results) == ["unchanged", "rejected", "stored", "rejected", "stored", "stored"]
+        assert [f"{error.pointer} {error.reason}" for result in results for error in result.errors] == [
+            "/email another person has the same email: correct the value, or update that person instead",
+            "/email an earlier row has the same email: correct the value",
+        ]
+        later = importer(store, clock, DEFAULT_UPSERT, import_id=b"i" * 32)
+        resumed = await later.import_rows(object_rows([*rows, {"person_name": "Bo", "email": "ben@example.org"}]))
+        assert statuses(resumed)[-1] == "rejected"
+        assert (await people(store)).keys() == {"Anna", "Ben", "Bob", "Eva"}

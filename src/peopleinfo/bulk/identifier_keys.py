@@ -28,7 +28,7 @@ _NOT_INDEXED: Final = "is not available until all people are indexed: run people
 _SAME_IN_FILE: Final = "is that of an earlier row: import this row again to update its person"
 _SEVERAL: Final = "is that of several people: use the key person_id"
 
-_People = dict[str, "list[Mapping[str, Any]] | None"]
+PeopleByKey = dict[str, "list[Mapping[str, Any]] | None"]
 """The people under a key of the index; None for more than a lookup returns."""
 
 
@@ -57,7 +57,8 @@ class IdentifierKeys:
             for index, one in enumerate(decisions)
             if isinstance(one.action, KeyedRow) and not one.is_stored
         }
-        found = await self._look_up(list(dict.fromkeys(key for values in new.values() for key in self._keys(values))))
+        keys = dict.fromkeys(key for values in new.values() for key in self._keys(values))
+        found = await people_by_key(self._index, list(keys))
         resolved = list(decisions)
         created: dict[str, list[list[str]]] = {}
         for index, values in new.items():
@@ -71,7 +72,7 @@ class IdentifierKeys:
         self,
         decision: Decision,
         values: list[str],
-        found: _People,
+        found: PeopleByKey,
         created: Mapping[str, list[list[str]]],
         today: date,
     ) -> Decision:
@@ -95,21 +96,6 @@ class IdentifierKeys:
         fields = decision.action.fields if isinstance(decision.action, KeyedRow) else {}
         kept = {name: value for name, value in fields.items() if not (self._merges and name == self._name)}
         return KeyedRow(person_id, None, kept)
-
-    async def _look_up(self, keys: list[str]) -> _People:
-        """Return the people with an entry of each key."""
-        found: _People = {}
-        for start in range(0, len(keys), _LOOKUPS):
-            part = keys[start : start + _LOOKUPS]
-            hits = await self._index.look_up([Lookup(IDENTIFIER + key) for key in part])
-            refs = list(dict.fromkeys(hit.ref for one in hits for hit in one.hits))
-            bodies = dict(zip(refs, await self._index.read_people(refs), strict=True))
-            for key, one in zip(part, hits, strict=True):
-                people: list[Mapping[str, Any]] = [
-                    decode_fields(body) for hit in one.hits if (body := bodies[hit.ref]) is not None
-                ]
-                found[key] = people if one.complete else None
-        return found
 
     def _conflict(self, decision: Decision, reason: str) -> Decision:
         return Decision(decision.row, "conflict", (FieldError(f"/{self._name}", reason),))
@@ -135,3 +121,19 @@ def identifier_keys(index: SearchIndex | None, options: UpsertOptions, hidden: f
     if is_hidden(key, hidden):
         raise FieldAccessDenied([key])
     return IdentifierKeys(index, key, merges=options.mode == "merge")
+
+
+async def people_by_key(index: SearchIndex, keys: Sequence[str]) -> PeopleByKey:
+    """Return the people with an entry of each key of an identifier."""
+    found: PeopleByKey = {}
+    for start in range(0, len(keys), _LOOKUPS):
+        part = keys[start : start + _LOOKUPS]
+        hits = await index.look_up([Lookup(IDENTIFIER + key) for key in part])
+        refs = list(dict.fromkeys(hit.ref for one in hits for hit in one.hits))
+        bodies = dict(zip(refs, await index.read_people(refs), strict=True))
+        for key, one in zip(part, hits, strict=True):
+            people: list[Mapping[str, Any]] = [
+                decode_fields(body) for hit in one.hits if (body := bodies[hit.ref]) is not None
+            ]
+            found[key] = people if one.complete else None
+    return found

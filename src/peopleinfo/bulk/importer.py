@@ -16,6 +16,7 @@ from peopleinfo.bulk.identifier_keys import identifier_keys
 from peopleinfo.bulk.import_record import UNKNOWN_FILE, ImportFile, ImportRecord
 from peopleinfo.bulk.row_validation import validate
 from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
+from peopleinfo.bulk.unique_rows import UniqueRows
 from peopleinfo.bulk.updates import Updates, keyed_row
 from peopleinfo.bulk.upsert_options import DEFAULT_UPSERT, UpsertOptions
 from peopleinfo.crypto.person_ids import derive_key
@@ -91,6 +92,7 @@ class Importer:
         self._record: ImportRecord | None = None  # set by the first change
         self._updates = Updates(target.store, options.mode)
         self._existing: ExistingRecords | None = None
+        self._unique: UniqueRows | None = None
         self._duplicates = row_duplicates(target.matches, options.duplicates, target.refused, hidden)
         self._keys = identifier_keys(target.people_index, options, hidden)
         self._id = import_id
@@ -159,9 +161,11 @@ class Importer:
             started_at = self._before.started_at or timestamp(self._target.now())
             self._stored = self._before
             self._checked = msgspec.structs.replace(self._before, started_at=started_at)
+            created_before = self._before.started_at or None
             if not self._options.stores_equal_rows:
-                created_before = self._before.started_at or None
                 self._existing = ExistingRecords(self._target.store, created_before=created_before)
+            if (index := self._target.people_index) and index.plan.unique:
+                self._unique = UniqueRows(index, created_before=created_before)
         return self._before
 
     def _check(self, rows: Sequence[Row], before: Checkpoint) -> _CheckedBatch:
@@ -189,6 +193,8 @@ class Importer:
         decisions = await self._updates.apply(decisions, batch.today, origin)
         if self._existing:
             decisions = await self._existing.mark(decisions)
+        if self._unique:
+            decisions = await self._unique.mark(decisions)
         if self._duplicates:
             decisions = await self._duplicates.mark(decisions)
         ids = iter(await self._create(decisions, batch, import_id))
