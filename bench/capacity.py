@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.sample_people import SURNAMES, people
+from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.person import parse_person
 from peopleinfo.people.person_filter import PersonFilter, Search
-from peopleinfo.people.store import IdempotencyKey, Store
+from peopleinfo.people.store import Store
 from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import metrics, schema

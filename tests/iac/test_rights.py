@@ -20,7 +20,8 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
 )
 
 import peopleinfo.stores.dynamodb
-from peopleinfo.people.store import Checkpoint, IdempotencyKey
+from peopleinfo.people.idempotency import IdempotencyKey
+from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.dynamodb.client import TableClient
 from tests.store_kinds import ENCRYPTED_TABLE, Clock, open_store, person_data, person_filter, scan_all
 

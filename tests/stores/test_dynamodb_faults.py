@@ -21,8 +21,9 @@ from peopleinfo.errors import (
     StoreUnavailable,
     VersionConflict,
 )
+from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.person import split_record
-from peopleinfo.people.store import Checkpoint, IdempotencyKey
+from peopleinfo.people.store import Checkpoint
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.client import Timeouts

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from peopleinfo.auth.api_keys import ApiKey
-from peopleinfo.people.store import Checkpoint, IdempotencyKey
+from peopleinfo.people.idempotency import IdempotencyKey
+from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.store_kinds import (

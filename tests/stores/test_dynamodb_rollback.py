@@ -18,7 +18,7 @@ from peopleinfo.bulk.copy import StoreCopy
 from peopleinfo.bulk.importer import Importer, ImportTarget
 from peopleinfo.bulk.rows import Row
 from peopleinfo.errors import OutcomeUnknown, PeopleInfoError, StoreConfigurationError
-from peopleinfo.people.store import IdempotencyKey
+from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.stores.dynamodb import bulk_write, client, factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers

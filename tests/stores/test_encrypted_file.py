@@ -24,8 +24,8 @@ from peopleinfo.errors import (
     StoreDamaged,
     StoreUnavailable,
 )
+from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.person import split_record
-from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, encrypt_database
 from peopleinfo.stores.sqlite.errors import ErrorTranslator

@@ -19,7 +19,7 @@ from peopleinfo.errors import (
     StoreConfigurationError,
     StoreDamaged,
 )
-from peopleinfo.people.store import IdempotencyKey
+from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.stores.dynamodb import key_table, schema
 from peopleinfo.stores.dynamodb.factory import open_dynamodb, open_table
 from peopleinfo.stores.dynamodb.items import bytes_attr

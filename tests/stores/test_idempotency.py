@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import IdempotencyKeyConflict, IdempotentPersonDeleted
-from peopleinfo.people.store import IDEMPOTENCY_TTL, IdempotencyKey
+from peopleinfo.people.idempotency import IDEMPOTENCY_TTL, IdempotencyKey
 from tests.store_kinds import ALL_STORES, Clock, find_all, open_store, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from peopleinfo.errors import ChangedSinceMerge, PersonMerged, PersonNotFound, U
 from peopleinfo.matching.history import created
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.matching.merging import Record
+from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.person import person_data_from_fields, utc_now
-from peopleinfo.people.store import ClientKey
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.merge_sequences import FIELDS, KEEP, People
 from tests.store_kinds import CACHED, ENCRYPTED, Clock, scan_all

@@ -20,8 +20,8 @@ from peopleinfo.errors import (
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.people import strict_json
 from peopleinfo.people.history import HistoryLimits, Operation, Origin
+from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.person import split_record
-from peopleinfo.people.store import ClientKey
 from tests.store_kinds import ALL_STORES, Clock, find_all, open_store, person_data, person_filter, scan_all
 from tests.stores.test_history import all_versions
 

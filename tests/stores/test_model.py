@@ -34,8 +34,9 @@ from peopleinfo.errors import (
     VersionConflict,
 )
 from peopleinfo.people import strict_json
+from peopleinfo.people.idempotency import IDEMPOTENCY_TTL, IdempotencyKey
 from peopleinfo.people.person import PersonData, StoredPerson, split_record, timestamp
-from peopleinfo.people.store import IDEMPOTENCY_TTL, Checkpoint, IdempotencyKey
+from peopleinfo.people.store import Checkpoint
 from tests import dynamodb_servers
 from tests.conftest import leaked_resources
 from tests.store_kinds import Clock, find_all, open_store, person_data, person_filter, scan_all

@@ -33,8 +33,9 @@ from peopleinfo.errors import (
     StoreConfigurationError,
     StoreUnavailable,
 )
+from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.person import encode_person, timestamp
-from peopleinfo.people.store import Checkpoint, IdempotencyKey
+from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.sqlite import person_keys
 from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore
 from peopleinfo.stores.sqlite.factory import open_sqlite

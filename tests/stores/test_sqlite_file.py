@@ -15,7 +15,8 @@ import pytest
 from peopleinfo.errors import IdempotencyKeyConflict, PersonNotFound, StoreConfigurationError, StoreUnavailable
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.history import HistoryLimits, Operation, Origin, PersonVersion
-from peopleinfo.people.store import Checkpoint, IdempotencyKey
+from peopleinfo.people.idempotency import IdempotencyKey
+from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.stores.sqlite.writer import CHANGE_OVERHEAD_SIZE, GroupCommitWriter

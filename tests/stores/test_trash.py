@@ -9,9 +9,9 @@ import pytest
 
 from peopleinfo.errors import IdempotentPersonDeleted, PersonNotFound, VersionConflict
 from peopleinfo.people.history import HistoryLimits, Operation, Origin, update_time
+from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.person import split_record, timestamp
 from peopleinfo.people.service import PeopleService
-from peopleinfo.people.store import IdempotencyKey
 from peopleinfo.people.trash import Trash, TrashedPerson
 from tests.store_kinds import (
     ALL_STORES,

@@ -29,9 +29,10 @@ from peopleinfo.http.people import is_fresh, set_private
 from peopleinfo.http.trash_operations import ERASE_PERSON
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, redact
+from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.person import StoredPerson, is_id
 from peopleinfo.people.service import always_allow
-from peopleinfo.people.store import PAGE_SIZE, ClientKey
+from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.telemetry.access_log import count_reads
 
 if TYPE_CHECKING:

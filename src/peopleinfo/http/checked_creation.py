@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.matching.creation import NewRecords
+    from peopleinfo.people.idempotency import ClientKey
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService
-    from peopleinfo.people.store import ClientKey
 
 DuplicateMode = Literal["report", "refuse"]
 _MODES: Final = ("report", "refuse")

@@ -20,8 +20,9 @@ from peopleinfo.http.text_search import PARAMETER, parse_text_search
 from peopleinfo.http.trash_operations import ERASE_PERSON
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact
+from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.people_list import SORT_PARAMETERS
-from peopleinfo.people.store import CacheStatus, ClientKey
+from peopleinfo.people.store import CacheStatus
 from peopleinfo.privacy.export import export_personal_data
 
 if TYPE_CHECKING:

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
     from peopleinfo.matching.merge_store import MergeStore
     from peopleinfo.matching.merging import Difference, Keep, MergePlan, UndoPlan
+    from peopleinfo.people.idempotency import ClientKey
     from peopleinfo.people.person import PersonData
-    from peopleinfo.people.store import ClientKey
 
 _MERGE_ID_SIZE: Final = 16  # bytes
 

@@ -22,6 +22,7 @@ from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.deletion import Deletion
 from peopleinfo.people.field_access import redact, visible_fields
 from peopleinfo.people.history import Operation, Origin
+from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.person import (
     MAX_RECORD_SIZE,
     MAX_STORED_SIZE,
@@ -34,17 +35,18 @@ from peopleinfo.people.person import (
     split_record,
 )
 from peopleinfo.people.search_index import MAX_HITS
-from peopleinfo.people.store import PAGE_SIZE, CacheStatus, Creation, IdempotencyKey, Page
+from peopleinfo.people.store import PAGE_SIZE, CacheStatus, Creation, Page
 from peopleinfo.people.text_search import PeopleSearch, SearchResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
     from datetime import date, datetime
 
+    from peopleinfo.people.idempotency import ClientKey
     from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.query import Query
     from peopleinfo.people.search_index import SearchIndex
-    from peopleinfo.people.store import CachedReader, ClientKey, PersonStore
+    from peopleinfo.people.store import CachedReader, PersonStore
     from peopleinfo.people.trash import Trash
 
 Precondition = Callable[["StoredPerson"], None]

@@ -19,35 +19,15 @@ if TYPE_CHECKING:
 
     from peopleinfo.errors import IdentifierConflict, PeopleInfoError, PersonNotFound, VersionConflict
     from peopleinfo.people.history import Origin
+    from peopleinfo.people.idempotency import IdempotencyKey
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.people.person_filter import PersonFilter
 
     ReplaceOutcome = StoredPerson | PersonNotFound | VersionConflict | IdentifierConflict
     CreateOutcome = StoredPerson | PeopleInfoError
 
-IDEMPOTENCY_TTL: Final = 24 * 60 * 60
 PAGE_SIZE: Final = 2 * 1024 * 1024  # bytes of records at which a page ends, even below its limit
 MAX_ROWS_SCANNED: Final = 5_000  # records that one page reads, including those that do not match
-
-
-class ClientKey(NamedTuple):
-    """A key that a client chose for an operation, for example its Idempotency-Key. Each principal has its own keys."""
-
-    principal: str
-    """The name of the principal, which does not change when its API key is rotated."""
-    key: str
-
-    @property
-    def encoded(self) -> bytes:
-        """Bytes that are unique to the principal and the key."""
-        return msgspec.json.encode(self)
-
-
-class IdempotencyKey(NamedTuple):
-    """Digests that make a creation idempotent: of the client's key and of the content of the request, 32 bytes each."""
-
-    key: bytes
-    content: bytes
 
 
 class Page(NamedTuple):

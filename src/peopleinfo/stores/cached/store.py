@@ -29,17 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 
     from peopleinfo.people.history import Origin
+    from peopleinfo.people.idempotency import IdempotencyKey
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.person_filter import PersonFilter
-    from peopleinfo.people.store import (
-        Checkpoint,
-        CreateOutcome,
-        Creation,
-        IdempotencyKey,
-        Replacement,
-        ReplaceOutcome,
-        Store,
-    )
+    from peopleinfo.people.store import Checkpoint, CreateOutcome, Creation, Replacement, ReplaceOutcome, Store
 
 T = TypeVar("T")
 

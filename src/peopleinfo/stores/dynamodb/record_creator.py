@@ -13,8 +13,8 @@ from peopleinfo.errors import (
     StoreUnavailable,
 )
 from peopleinfo.people.history import Operation, Origin
+from peopleinfo.people.idempotency import IDEMPOTENCY_TTL
 from peopleinfo.people.person import StoredPerson, encode_person, timestamp
-from peopleinfo.people.store import IDEMPOTENCY_TTL
 from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import TransactionCancelled
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes
@@ -24,8 +24,8 @@ from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
 if TYPE_CHECKING:
+    from peopleinfo.people.idempotency import IdempotencyKey
     from peopleinfo.people.person import PersonData
-    from peopleinfo.people.store import IdempotencyKey
     from peopleinfo.stores.dynamodb.items import ItemKey
     from peopleinfo.stores.dynamodb.record_format import NewItem
     from peopleinfo.stores.dynamodb.search_entries import IndexChange

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from peopleinfo.errors import IdempotencyKeyConflict, IdempotentPersonDeleted
-from peopleinfo.people.store import IDEMPOTENCY_TTL
+from peopleinfo.people.idempotency import IDEMPOTENCY_TTL
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
     from datetime import datetime
 
-    from peopleinfo.people.store import IdempotencyKey
+    from peopleinfo.people.idempotency import IdempotencyKey
     from peopleinfo.stores.sqlite.person_keys import EncryptingWriter
 
 

@@ -12,7 +12,7 @@ from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.history import UPDATED, Operation, Origin
 from peopleinfo.people.import_log import created_batches, updated_batches
 from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
-from peopleinfo.people.store import Checkpoint, IdempotencyKey, Lease, Page, PurgeResult, ReindexResult
+from peopleinfo.people.store import Checkpoint, Lease, Page, PurgeResult, ReindexResult
 from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
 from peopleinfo.stores.sqlite.batch_creates import BatchCreator
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.people.history import ChangePage, VersionPage
+    from peopleinfo.people.idempotency import IdempotencyKey
     from peopleinfo.people.person_filter import PersonFilter
     from peopleinfo.people.store import Replacement, ReplaceOutcome
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
