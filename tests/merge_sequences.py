@@ -11,15 +11,37 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.errors import ChangedSinceMerge, PersonMerged, UndoFirst
 from peopleinfo.matching.history import created, edited
+from peopleinfo.matching.links import Link
 from peopleinfo.matching.merging import Keep, Merge, Merges, Record, is_same_merge, plan_merge, plan_undo
-from peopleinfo.matching.reviewer_decisions import Decision, are_different, decide
+from peopleinfo.matching.reviewer_decisions import are_different, equal_identifiers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
+
+    from peopleinfo.matching.links import LinkState
+    from peopleinfo.matching.scoring import Evidence
 
 FIELDS: Final = tuple(f"field{number}" for number in range(6))
 KEEP: Final[tuple[Keep, ...]] = ("survivor", "merged", "both")
 ABSENT: Final = "absent"
+
+
+def decide(a: str, b: str, state: LinkState, evidence: Iterable[Evidence] = ()) -> Link:
+    """Return the link of two records after a decision, the same for both orders."""
+    first, second = sorted((a, b))
+    evidence = tuple(evidence)
+    identifiers = equal_identifiers(evidence)
+    return Link(
+        first=first,
+        second=second,
+        state=state,
+        grade="probable",
+        score=0.9,
+        relatives=0,
+        evidence=evidence,
+        identifiers=identifiers,
+    )
 
 
 class People:
@@ -29,7 +51,7 @@ class People:
         self.records: dict[str, Record] = {}
         self.merges: dict[str, Merge] = {}
         self.undone: set[str] = set()
-        self.decisions: list[Decision] = []
+        self.decisions: list[Link] = []
 
     @property
     def links(self) -> Merges:
@@ -246,11 +268,12 @@ class Sequence:
         self._check_decisions(groups)
 
     def _check_decisions(self, groups: list[frozenset[str]]) -> None:
+        links = self.people.links
         decided = {frozenset((each.first, each.second)) for each in self.people.decisions}
         for ours, theirs in combinations(groups, 2):
             expected = any(frozenset((a, b)) in decided for a in ours for b in theirs)
             for a, b in ((min(ours), min(theirs)), (max(theirs), max(ours))):
-                assert are_different(a, b, self.people.decisions, self.people.links, ()) == expected
+                assert are_different(links.group(a), links.group(b), self.people.decisions, ()) == expected
 
     def _next(self, prefix: str) -> str:
         self._number += 1

@@ -153,7 +153,7 @@ def review_of(matches: MatchService, store: ServiceStore) -> Review:
     """Return the review queue of an open store."""
     from peopleinfo.matching.review import Review  # noqa: PLC0415 - as above
 
-    return Review(matches, store.people, utc_now, store.merges)
+    return Review(matches, store.people, utc_now)
 
 
 def _token_verifier(settings: Settings) -> TokenVerifier | None:

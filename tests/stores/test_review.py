@@ -26,7 +26,7 @@ SIMILAR = person("Ana", "Smyth", born="1980-04-03", address="12 Elm Row, Leeds L
 
 
 def review_of(store: OpenedStore, clock: Clock) -> Review:
-    return Review(service(store), store, clock.now, store.merges)
+    return Review(service(store), store, clock.now)
 
 
 async def scan(store: OpenedStore, clock: Clock, *, pages: int | None = None, dry_run: bool = False) -> ScanProgress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -10,7 +10,7 @@ from peopleinfo.errors import StoreUnavailable
 from peopleinfo.matching.candidates import at_least
 from peopleinfo.matching.errors import PairNotFound
 from peopleinfo.matching.links import Link
-from peopleinfo.matching.reviewer_decisions import equal_identifiers
+from peopleinfo.matching.reviewer_decisions import are_different, equal_identifiers
 from peopleinfo.matching.scoring import GRADES
 from peopleinfo.matching.service import MatchOptions
 from peopleinfo.people.person import is_id, timestamp
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from peopleinfo.matching.candidates import Candidate
     from peopleinfo.matching.links import LinkState, LinkStore
-    from peopleinfo.matching.merge_store import MergeRecord
     from peopleinfo.matching.scoring import Grade
     from peopleinfo.matching.service import Matched, MatchService
     from peopleinfo.people.person import StoredPerson
@@ -38,13 +37,6 @@ def always_allow(_: Link) -> None:
 
 
 ALL_GRADES: Final[tuple[Grade, ...]] = tuple(grade for grade, _ in GRADES)
-
-
-class MergeReader(Protocol):
-    """The merges of a store, in which a record took part."""
-
-    async def merges_of(self, person_id: str) -> list[MergeRecord]:
-        """Return the merges of a record, also undone ones."""
 
 
 class ReviewPair(NamedTuple):
@@ -69,13 +61,10 @@ class Review:
         matches: MatchService,
         people: PersonReader,
         now: Callable[[], datetime],
-        merges: MergeReader,
     ) -> None:
-        """`merges` returns the merges of a record."""
         self._matches = matches
         self._people = people
         self._now = now
-        self._merges = merges
 
     @property
     def _links(self) -> LinkStore:
@@ -172,29 +161,9 @@ class Review:
         return False
 
     async def _are_different(self, link: Link) -> bool:
-        """Return whether a reviewer decided that the people of a pair are different, and no other identifier agrees now.
-
-        The decision may be about records that are merged with those of the pair.
-        """
-        ours, theirs = await self._group(link.first), await self._group(link.second)
-        agreed: set[str] = set()
-        is_decided = False
-        for own_id in ours:
-            for other in await self._links.of_person(own_id):
-                if other.state == "different" and {other.first, other.second} - {own_id} <= theirs:
-                    is_decided = True
-                    agreed |= other.identifiers
-        return is_decided and equal_identifiers(link.evidence) <= agreed
-
-    async def _group(self, person_id: str) -> set[str]:
-        """Return the ids of the records that are merged with a record, and its own id."""
-        found, unread = {person_id}, [person_id]
-        while unread:
-            for record in await self._merges.merges_of(unread.pop()):
-                others = set(record.people) - found if record.undone_at is None else ()
-                unread += others
-                found.update(others)
-        return found
+        ours, theirs = [await self._people.merge_group(person_id) for person_id in (link.first, link.second)]
+        links = [other for person_id in ours for other in await self._links.of_person(person_id)]
+        return are_different(ours, theirs, links, link.evidence)
 
     async def _link(self, pair: str) -> Link:
         first, second = pair[:_ID_LENGTH], pair[_ID_LENGTH:]

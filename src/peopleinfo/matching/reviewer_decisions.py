@@ -5,46 +5,30 @@ A decision holds for the humans behind the records: through merges of either sid
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from peopleinfo.matching.merging import Merges
+    from peopleinfo.matching.links import Link
     from peopleinfo.matching.scoring import Evidence
 
-PairState = Literal["open", "different", "later"]
 
+def are_different(
+    ours: Collection[str], theirs: Collection[str], links: Iterable[Link], evidence: Iterable[Evidence]
+) -> bool:
+    """Return whether a reviewer decided that two people are different, and no other identifier agrees now.
 
-class Decision(NamedTuple):
-    """A decision about a pair of records, in the order of their ids, and the identifiers that agreed at that time."""
-
-    first: str
-    second: str
-    state: PairState
-    identifiers: frozenset[str] = frozenset()
-
-
-def decide(a: str, b: str, state: PairState, evidence: Iterable[Evidence] = ()) -> Decision:
-    """Return the decision about two records, the same for both orders."""
-    first, second = sorted((a, b))
-    return Decision(first, second, state, equal_identifiers(evidence))
-
-
-def are_different(a: str, b: str, decisions: Iterable[Decision], merges: Merges, evidence: Iterable[Evidence]) -> bool:
-    """Return whether two records were decided to be different, and no identifier agrees now that did not agree then."""
-    ours, theirs = merges.group(a), merges.group(b)
-    known = [
-        decision
-        for decision in decisions
-        if decision.state == "different"
-        and (
-            (decision.first in ours and decision.second in theirs)
-            or (decision.first in theirs and decision.second in ours)
-        )
+    `ours` and `theirs` are the ids of the records that are merged with each of the two people.
+    """
+    decided = [
+        link
+        for link in links
+        if link.state == "different"
+        and ((link.first in ours and link.second in theirs) or (link.first in theirs and link.second in ours))
     ]
-    agreed = frozenset[str]().union(*(decision.identifiers for decision in known))
-    return bool(known) and equal_identifiers(evidence) <= agreed
+    agreed = frozenset[str]().union(*(link.identifiers for link in decided))
+    return bool(decided) and equal_identifiers(evidence) <= agreed
 
 
 def equal_identifiers(evidence: Iterable[Evidence]) -> frozenset[str]:
