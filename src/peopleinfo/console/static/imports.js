@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { $, h, on, pause, put } from "./dom.js";
 import { guard, notify } from "./layout.js";
+import { moment } from "./people.js";
 
 const REASONS = {
   changed: "has changed since the import",
@@ -24,7 +25,7 @@ let cursor;
 const counted = (one) => ({ ...one, ...Object.fromEntries(COUNTS.map((name) => [name, Number(one[name].rawJSON)])) });
 
 function row(one) {
-  const cells = [new Date(one.started_at).toLocaleString(), nameOf(one), one.principal ?? "", number(one.created), number(one.updated), STATES[one.state]];
+  const cells = [moment(one.started_at), nameOf(one), one.principal ?? "", number(one.created), number(one.updated), STATES[one.state]];
   const button = mayUndo && one.state !== "undone" ? h("button.small", { type: "button" }, "Undo this import") : null;
   if (button) on(button, "click", () => confirmUndo(one));
   return h("tr", { id: `import-${one.import_id}` }, cells.map((cell) => h("td", null, cell)), h("td", null, button));
@@ -97,4 +98,4 @@ function finished(one) {
 const names = ["Time", "File", "Imported by", "New", "Updated", "State", "Action"];
 table.replaceChildren(h("thead", null, h("tr", null, names.map((name) => h("th", { scope: "col" }, name)))), h("tbody"));
 on("#more", "click", load);
-load();
+load().catch((reason) => $("#problem").replaceChildren(h("p.problem", null, reason.message)));

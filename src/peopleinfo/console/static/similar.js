@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { $, debounce, h } from "./dom.js";
 import { write } from "./json.js";
-import { fullName, pageOf } from "./people.js";
+import { birthdate, fullName, pageOf } from "./people.js";
 
 const DELAY = 400; // milliseconds after the last key
 const COUNT = 3;
@@ -36,6 +36,6 @@ async function find(person, signal) {
 function row({ person, grade, evidence }) {
   const reasons = evidence.filter(({ bits }) => Number(write(bits)) > 0).map(({ because }) => because);
   const link = h("a", { href: pageOf(person.person_id), target: "_blank", rel: "noopener" }, fullName(person));
-  const born = person.person_birthdate ? `, ${person.person_birthdate}` : "";
+  const born = person.person_birthdate ? `, ${birthdate(person.person_birthdate)}` : "";
   return h("li", null, link, `${born} – ${grade}: ${reasons.join(", ")}`);
 }
