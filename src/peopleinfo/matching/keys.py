@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 KeyKind = Literal["birthdate", "names", "surname_address", "name_address", "identifier"]
 
-KEYS_VERSION: Final = (
-    1  # part of every key: increment it, and INDEX_VERSION, with every change of kinds, values or `sub`
-)
+# Part of every key. Increment it, and INDEX_VERSION, with every change of kinds, values or `sub`.
+KEYS_VERSION: Final = 1
 KEY_SIZE: Final = 8  # bytes
 SUB_SIZE: Final = 8  # bytes
 MAX_BLOCK: Final = 400  # entries that one look-up reads

@@ -7,6 +7,8 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from peopleinfo.errors import (
     IdempotencyKeyConflict,
     MergeNotFound,
@@ -251,16 +253,7 @@ class MergeService:
         keep: Mapping[str, Keep],
         principal: str | None,
     ) -> UndoWrite:
-        undone = MergeRecord(
-            merge_id=record.merge_id,
-            survivor=record.survivor,
-            merged=record.merged,
-            at=record.at,
-            by=record.by,
-            content=record.content,
-            undone_at=timestamp(self._now()),
-            undone_by=principal,
-        )
+        undone = replace(record, undone_at=timestamp(self._now()), undone_by=principal)
         survivor, *merged = (
             _change_of(member, after, record.merge_id)
             for member, after in zip(members, (plan.survivor, *plan.merged), strict=True)
