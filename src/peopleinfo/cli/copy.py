@@ -70,9 +70,10 @@ def copy(
 
 
 def reindex(store: options.Store = None) -> None:
-    """Recompute the surname keys of all records, while the service runs.
+    """Update the surname keys and the search indexes of all records, while the service runs.
 
-    Run it when the changelog announces a new name normalization. Until then, searches may miss records with an old key.
+    Run it when the changelog announces it, and after a change of PEOPLEINFO_SEARCH_INDEXES or PEOPLEINFO_IDENTIFIERS. Until then, searches
+    may miss records with old keys.
 
     Example: peopleinfo reindex
     """
