@@ -34,7 +34,7 @@ SAMPLES = 400  # per second
 # count for the event loop.
 LAYERS = {
     "metrics, logs, audit": r"peopleinfo/(telemetry|privacy)/|structlog/|peopleinfo/http/middleware/audit\.py|stores/instrumented\.py",
-    "authentication, rate limits": r"peopleinfo/auth/|peopleinfo/http/(middleware/(auth|rate_limit|host_check|cors)|sessions)\.py",
+    "authentication, rate limits": r"peopleinfo/auth/|peopleinfo/http/(middleware/(auth|request_limits|host_check|cors)|sessions)\.py",
     "cache": r"peopleinfo/stores/cached/(?!pipelined_connection)",
     "store": r"peopleinfo/(crypto|stores/sqlite)/|peopleinfo/stores/dynamodb/(?!http\.py)|aiodynamo/",
     "record and rules": r"peopleinfo/people/",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.bodies import App
     from peopleinfo.http.cursors import ChangeTokens
     from peopleinfo.http.fast_reads import FastReads
-    from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.matching.review import Review
@@ -177,7 +177,7 @@ def _login_flow(settings: Settings) -> AuthorizationCodeFlow | None:
 def _rate_limiter(settings: Settings) -> RateLimiter | None:
     if not settings.rate_limit:
         return None
-    from peopleinfo.http.middleware.rate_limit import RateLimiter  # noqa: PLC0415 - as above
+    from peopleinfo.http.middleware.request_limits import RateLimiter  # noqa: PLC0415 - as above
 
     return RateLimiter(settings.rate_limit, limit_anonymous=settings.allow_anonymous, proxies=settings.trusted_proxies)
 

@@ -16,7 +16,7 @@ from peopleinfo.auth.principal import BOOTSTRAP_ADMIN, Principal, Scope
 from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.fast_reads import FastReads
-from peopleinfo.http.middleware.rate_limit import RateLimiter
+from peopleinfo.http.middleware.request_limits import RateLimiter
 from peopleinfo.people.person import PersonData
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from peopleinfo.telemetry.access_log import AccessLog

@@ -10,14 +10,14 @@ import falcon
 from peopleinfo.console.rendering import ANONYMOUS_VISITOR, LOGIN_PATH, Page, render_page
 from peopleinfo.errors import NotAuthenticated
 from peopleinfo.http.bodies import read_form
-from peopleinfo.http.middleware.rate_limit import count_failures
+from peopleinfo.http.middleware.request_limits import count_failures
 from peopleinfo.http.sessions import reject_cross_site
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.auth.authenticator import Authenticator
-    from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.sessions import Sessions
 
 _PAGE: Final = Page("sign-in.html", "layout.js")

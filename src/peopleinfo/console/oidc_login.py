@@ -12,7 +12,7 @@ from peopleinfo.auth.provider import ProviderUnavailable
 from peopleinfo.console.login import console_page, show_login_page
 from peopleinfo.console.rendering import PROVIDER_PATH
 from peopleinfo.errors import InvalidJson, NotAuthenticated
-from peopleinfo.http.middleware.rate_limit import count_failures
+from peopleinfo.http.middleware.request_limits import count_failures
 from peopleinfo.http.sessions import is_over_tls
 from peopleinfo.people import strict_json
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.auth.authenticator import Authenticator
     from peopleinfo.auth.oidc_login import AuthorizationCodeFlow
-    from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.sessions import Content, Sessions
 
 _CALLBACK: Final = f"{PROVIDER_PATH}/back"

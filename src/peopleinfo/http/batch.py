@@ -23,7 +23,7 @@ from peopleinfo.http.batch_items import OPERATION_OF, BatchItem, parse_ids, pars
 from peopleinfo.http.bodies import read_json
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.middleware.rate_limit import cost
+from peopleinfo.http.middleware.request_limits import cost
 from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS
 from peopleinfo.http.people import is_fresh, set_private
 from peopleinfo.http.trash_operations import ERASE_PERSON
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.auth.principal import Principal
     from peopleinfo.http.middleware.audit import RequestAudit
-    from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.people.service import PeopleService, Precondition
 
 _READS: Final = "/v1/people/batch-get"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.import_history import ImportHistory
     from peopleinfo.bulk.importer import ImportTarget
     from peopleinfo.http.health import HasState
-    from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.matching.creation import NewRecords

@@ -9,7 +9,7 @@ import falcon
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldAccessDenied, NotAuthenticated
-from peopleinfo.http.middleware.rate_limit import cost
+from peopleinfo.http.middleware.request_limits import cost
 from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS, PUBLIC_FORMS, PUBLIC_PAGES
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.auth.authenticator import Authenticator
     from peopleinfo.auth.principal import Principal
-    from peopleinfo.http.middleware.rate_limit import RateLimiter
+    from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.sessions import Sessions
 
 

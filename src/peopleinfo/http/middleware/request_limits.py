@@ -1,4 +1,4 @@
-"""Rate rate_limiter: the cost of each operation, and the RateLimit headers (draft-ietf-httpapi-ratelimit-headers)."""
+"""Rate limits of requests and failed authentications: the costs, and the headers (draft-ietf-httpapi-ratelimit-headers)."""
 
 from __future__ import annotations
 
