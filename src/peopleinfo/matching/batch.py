@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.matching.keys import MAX_BLOCK
+from peopleinfo.matching.scoring import MIN_PROBABLE
 from peopleinfo.matching.selection import hits, worth_fetching
 from peopleinfo.matching.service import MatchOptions
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from peopleinfo.matching.record import MatchRecord
     from peopleinfo.matching.service import MatchService
 
-_LEAST: Final = 0.9  # score of a candidate: probable
 _CONCURRENT: Final = 16
 _ROW: Final = "row:"  # start of the id of a person in the batch
 
@@ -35,7 +35,7 @@ class BatchMatch:
 
     def __init__(self, matches: MatchService, hidden: frozenset[str]) -> None:
         self._matches = matches
-        self._options = MatchOptions(1, _LEAST, hidden=hidden)
+        self._options = MatchOptions(1, MIN_PROBABLE, hidden=hidden)
 
     async def match(self, people: Sequence[Mapping[str, Any]]) -> list[BatchCandidate | None]:
         """Return the most certain candidate of each person, None without a probable one."""

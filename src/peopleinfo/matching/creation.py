@@ -17,6 +17,7 @@ from zlib import crc32
 from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.matching.candidates import at_least
 from peopleinfo.matching.errors import PossibleDuplicate
+from peopleinfo.matching.scoring import MIN_PROBABLE
 from peopleinfo.matching.service import MatchOptions, encode_candidates
 from peopleinfo.people.store import Lease, LeaseStore, PersonStore
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from peopleinfo.matching.service import Matched, MatchService
 
 MAX_REPORTED: Final = 100  # candidates
-_LEAST: Final = 0.9  # score of a reported candidate: probable
 _LOCKS: Final = 64
 _LOCK_TTL: Final = timedelta(seconds=15)
 _LOCK_DELAY: Final = 0.02  # seconds between two attempts
@@ -60,7 +60,7 @@ class NewRecords:
 
     async def report(self, person_id: str, hidden: frozenset[str]) -> Matched:
         """Return the probable duplicates of a stored record."""
-        return await self._matches.duplicates(person_id, MatchOptions(MAX_REPORTED, _LEAST, hidden=hidden))
+        return await self._matches.duplicates(person_id, MatchOptions(MAX_REPORTED, MIN_PROBABLE, hidden=hidden))
 
     async def refuse(self, person_id: str, hidden: frozenset[str]) -> Matched:
         """Return the duplicates of a new record, or delete it and raise PossibleDuplicate if one has the refused grade."""
@@ -74,7 +74,7 @@ class NewRecords:
 
     async def refuse_again(self, fields: Mapping[str, Any], hidden: frozenset[str]) -> None:
         """Raise PossibleDuplicate for the repetition of a refused request, if the record would still be refused."""
-        found = await self._matches.match(fields, MatchOptions(MAX_REPORTED, _LEAST, hidden=hidden))
+        found = await self._matches.match(fields, MatchOptions(MAX_REPORTED, MIN_PROBABLE, hidden=hidden))
         if self._blocking(found):
             raise PossibleDuplicate(encode_candidates(found))
 

@@ -11,7 +11,7 @@ from peopleinfo.matching.candidates import at_least
 from peopleinfo.matching.errors import PairNotFound
 from peopleinfo.matching.links import Link
 from peopleinfo.matching.reviewer_decisions import are_different, equal_identifiers
-from peopleinfo.matching.scoring import GRADES
+from peopleinfo.matching.scoring import GRADES, MIN_PROBABLE
 from peopleinfo.matching.service import MatchOptions
 from peopleinfo.people.person import is_id, timestamp
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import PersonReader
 
 _LEAST: Final[Grade] = "probable"
-_OPTIONS: Final = MatchOptions(100, 0.9)
+_OPTIONS: Final = MatchOptions(100, MIN_PROBABLE)
 _ID_LENGTH: Final = 32
 _MAX_ATTEMPTS: Final = 20
 

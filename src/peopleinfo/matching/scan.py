@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
+from peopleinfo.matching.scoring import MIN_PROBABLE
 from peopleinfo.matching.service import MatchOptions
 from peopleinfo.people.person import decode_header
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _SCAN_ID: Final = sha256(b"scan of duplicates").digest()
 _PAGE_LIMIT: Final = 500
 _BATCH: Final = 50  # records whose candidates are looked up together
-_OPTIONS: Final = MatchOptions(100, 0.9)
+_OPTIONS: Final = MatchOptions(100, MIN_PROBABLE)
 
 
 class ScanProgress(NamedTuple):

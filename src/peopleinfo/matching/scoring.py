@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Grade = Literal["certain", "probable", "possible"]
 GRADES: Final[tuple[tuple[Grade, float], ...]] = (("certain", 0.999), ("probable", 0.9), ("possible", 0.5))
+MIN_PROBABLE: Final = dict(GRADES)["probable"]
 _STRAIGHT: Final = 8  # bits of names in their own fields that make a swap implausible
 _SWAPPABLE: Final = ("exact", "near")
 _CLEAR_ORDER: Final = 2  # bits by which one order of name and surname is more plausible than the other
