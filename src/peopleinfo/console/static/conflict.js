@@ -2,7 +2,7 @@
 
 import { $, $$, copy, h } from "./dom.js";
 import { same } from "./json.js";
-import { LABELS, view } from "./people.js";
+import { label, view } from "./people.js";
 
 const form = $("#conflict");
 const equal = (a, b, name) => Object.hasOwn(a, name) === Object.hasOwn(b, name) && same(a[name], b[name]);
@@ -15,9 +15,8 @@ export function choose(base, theirs, mine) {
   const names = Object.keys({ ...theirs, ...mine }).filter((name) => !equal(theirs, mine, name));
   $("tbody", form).replaceChildren(...names.map((name) => {
     const chosen = equal(theirs, base, name) ? mine : equal(mine, base, name) && theirs;
-    const label = LABELS[name] ?? (name || "(no name)");
-    const cells = [["Current", theirs], ["Yours", mine]].map(([title, fields]) => choice(name, label, title, fields, fields === chosen));
-    return h("tr", null, h("th", { scope: "row" }, label), cells);
+    const cells = [["Current", theirs], ["Yours", mine]].map(([title, fields]) => choice(name, title, fields, fields === chosen));
+    return h("tr", null, h("th", { scope: "row" }, label(name)), cells);
   }));
   form.hidden = false;
   $("h2", form).focus();
@@ -32,11 +31,11 @@ export function choose(base, theirs, mine) {
   }).finally(() => (form.hidden = true));
 }
 
-function choice(name, label, title, fields, checked) {
+function choice(name, title, fields, checked) {
   const cell = copy("choice");
   const input = $("input", cell);
   cell.dataset.of = title;
-  Object.assign(input, { name: `choice ${name}`, value: title, checked, ariaLabel: `${label}: ${title}` });
+  Object.assign(input, { name: `choice ${name}`, value: title, checked, ariaLabel: `${label(name)}: ${title}` });
   input.dataset.field = name;
   $("span", cell).append(Object.hasOwn(fields, name) ? view(fields[name]) : h("span.soft", null, "no value"));
   return cell;
