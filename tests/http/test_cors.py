@@ -41,7 +41,7 @@ def test_page_of_an_allowed_origin_may_send_credentials(client: httpx.Client) ->
     assert {"Authorization", "If-Match"} <= set(preflight.headers["Access-Control-Allow-Headers"].split(", "))
     response = client.get(PATH, headers=AS_ADMIN | {"Origin": ALLOWED_ORIGIN})
     assert (response.status_code, allowed_origin(response)) == (200, ALLOWED_ORIGIN)
-    assert {"Changes-Token", "ETag"} <= set(response.headers["Access-Control-Expose-Headers"].split(", "))
+    assert {"Changes-Token", "Duplicates", "ETag"} <= set(response.headers["Access-Control-Expose-Headers"].split(", "))
     assert "Origin" in response.headers["Vary"]
 
 

@@ -15,9 +15,7 @@ _PREFLIGHT_HEADERS: Final = {
     "Access-Control-Allow-Headers": "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-None-Match",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED_HEADERS: Final = (
-    "Cache-Status, Changes-Token, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
-)
+_EXPOSED_HEADERS: Final = "Cache-Status, Changes-Token, Duplicates, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 _FORBIDDEN: Final = problems.ProblemType(403, "forbidden", "Forbidden")
 _FORBIDDEN_DETAIL: Final = "pages of this origin cannot call the API; add the origin to PEOPLEINFO_CORS_ORIGINS"
 
