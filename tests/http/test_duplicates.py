@@ -37,6 +37,10 @@ def someone(surname: str, **changes: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def crowd(server: Server) -> None:
+    store_crowd(server)
+
+
+def store_crowd(server: Server) -> None:
     """Store people, because names are no evidence in an empty store."""
     rows = "".join(f"Name{number},Other{number},{1900 + number}-06-15\n" for number in range(100))
     text = "person_name,person_surname,person_birthdate\n" + rows
@@ -138,6 +142,20 @@ def test_creation_of_a_certain_duplicate_is_refused(client: httpx.Client, surnam
     assert other.status_code == 201
     assert_problem(create(client, someone(surname), "never"), 422, "invalid-search")
     assert_problem(create(client, {}, "refuse"), 422, "invalid-person")
+
+
+def test_people_in_the_response_to_a_refused_creation_are_audited(tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    with serving(tmp_path, audit_log=f"file://{audit}") as server, httpx.Client(base_url=server.url) as client:
+        store_crowd(server)
+        stored = create(client, someone("Audited"), "refuse").json()
+        for _ in range(2):
+            key = {"Idempotency-Key": "audited"}
+            refused = create(client, someone("Audited"), "refuse", **key)
+            assert [one["person_id"] for one in refused.json()["candidates"]] == [stored["person_id"]]
+            events = [json.loads(line) for line in audit.read_bytes().splitlines()]
+            found = [event for event in events if event.get("request_id") == refused.headers["X-Request-Id"]]
+            assert [stored["person_id"]] in [event.get("people") for event in found if event.get("outcome") == 409]
 
 
 async def test_simultaneous_creations_detect_each_other(server: Server, surname: str) -> None:

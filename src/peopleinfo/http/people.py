@@ -18,6 +18,7 @@ from peopleinfo.http.problems import ProblemType, respond
 from peopleinfo.http.search_params import parse_query, parse_search
 from peopleinfo.http.text_search import PARAMETER, parse_text_search
 from peopleinfo.http.trash_operations import ERASE_PERSON
+from peopleinfo.matching.errors import PossibleDuplicate
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact
 from peopleinfo.people.idempotency import ClientKey
@@ -69,7 +70,12 @@ class PeopleResource:
         data = await read_json(req, seconds=self._body_timeout)
         if trail := audit_of(req):
             trail.record_intent(data)
-        record = await create(data, idempotency_key=key, principal=req.context.principal.name)
+        try:
+            record = await create(data, idempotency_key=key, principal=req.context.principal.name)
+        except PossibleDuplicate as refused:  # the response contains the candidates
+            if trail:
+                trail.record_people(tuple(str(one["person_id"]) for one in refused.candidates), outcome=409)
+            raise
         if trail:
             trail.set_people([record.body])
         resp.status = 201
