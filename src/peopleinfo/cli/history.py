@@ -81,15 +81,13 @@ async def _version(settings: Settings, person_id: str, version: int) -> StoredPe
 async def _restore(settings: Settings, person_id: str, version: int) -> StoredPerson:
     from peopleinfo.app import open_audit_file, open_history
     from peopleinfo.people.service import always_allow
-    from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
+    from peopleinfo.privacy.audit import COMMAND, audited_command
 
     async with AsyncExitStack() as stack:
         audit = open_audit_file(settings, stack)
         service, _ = await stack.enter_async_context(open_history(settings))
-        audit_intent(audit, "restoreVersion", person_id, by=COMMAND)
-        record = await service.restore(person_id, version, precondition=always_allow, principal=COMMAND)
-        audit_action(audit, "restoreVersion", person_id, by=COMMAND)
-        return record
+        with audited_command(audit, "restoreVersion", person_id):
+            return await service.restore(person_id, version, precondition=always_allow, principal=COMMAND)
 
 
 def _print_table(summaries: Iterable[VersionSummary]) -> None:

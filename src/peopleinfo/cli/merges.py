@@ -98,7 +98,7 @@ def undo(
 async def _merge(settings: Settings, ids: Sequence[str], take: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
     from peopleinfo.app import open_audit_file, open_merges
     from peopleinfo.matching.merge_service import MergeRequest
-    from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
+    from peopleinfo.privacy.audit import COMMAND, audited_command
 
     async with AsyncExitStack() as stack:
         audit = open_audit_file(settings, stack)
@@ -106,11 +106,8 @@ async def _merge(settings: Settings, ids: Sequence[str], take: Mapping[str, str]
         request = MergeRequest(ids[0], tuple(ids[1:]), await merges.versions(ids), take)
         if preview:
             return _merge_document(await merges.preview(request))
-        for person_id in ids:
-            audit_intent(audit, "mergePeople", person_id, by=COMMAND)
-        result, _ = await merges.merge(request, principal=COMMAND)
-        for person_id in ids:
-            audit_action(audit, "mergePeople", person_id, by=COMMAND)
+        with audited_command(audit, "mergePeople", *ids):
+            result, _ = await merges.merge(request, principal=COMMAND)
         return _merge_document(result)
 
 
@@ -130,7 +127,7 @@ async def _show(settings: Settings, merge_id: str) -> dict[str, Any]:
 
 async def _undo(settings: Settings, merge_id: str, keep: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
     from peopleinfo.app import open_audit_file, open_merges
-    from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
+    from peopleinfo.privacy.audit import COMMAND, audited_command
 
     decisions = cast("Mapping[str, Keep]", keep)
     async with AsyncExitStack() as stack:
@@ -138,12 +135,8 @@ async def _undo(settings: Settings, merge_id: str, keep: Mapping[str, str], *, p
         merges = await stack.enter_async_context(open_merges(settings))
         if preview:
             return _undo_document(await merges.preview_undo(merge_id, keep=decisions))
-        people = (await merges.get(merge_id)).people
-        for person_id in people:
-            audit_intent(audit, "undoMerge", person_id, by=COMMAND)
-        result, _ = await merges.undo(merge_id, keep=decisions, principal=COMMAND)
-        for person_id in people:
-            audit_action(audit, "undoMerge", person_id, by=COMMAND)
+        with audited_command(audit, "undoMerge", *(await merges.get(merge_id)).people):
+            result, _ = await merges.undo(merge_id, keep=decisions, principal=COMMAND)
         return _undo_document(result)
 
 

@@ -90,11 +90,10 @@ async def _remove(
 ) -> None:
     """Delete or erase a person, and record the action in the audit log."""
     from peopleinfo.app import open_audit_file, open_people
-    from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
+    from peopleinfo.privacy.audit import audited_command
 
     async with AsyncExitStack() as stack:
         audit = open_audit_file(settings, stack)
         people = await stack.enter_async_context(open_people(settings))
-        audit_intent(audit, action, person_id, by=COMMAND)
-        await remove(people)
-        audit_action(audit, action, person_id, by=COMMAND)
+        with audited_command(audit, action, person_id):
+            await remove(people)

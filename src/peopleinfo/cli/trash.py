@@ -86,14 +86,13 @@ async def _audited(
 ) -> None:
     """Change the trash, and record the action in the audit log."""
     from peopleinfo.app import open_audit_file, open_trash
-    from peopleinfo.privacy.audit import COMMAND, audit_action, audit_intent
+    from peopleinfo.privacy.audit import audited_command
 
     async with AsyncExitStack() as stack:
         audit = open_audit_file(settings, stack)
         trash = await stack.enter_async_context(open_trash(settings))
-        audit_intent(audit, action, person_id, by=COMMAND)
-        await change(trash)
-        audit_action(audit, action, person_id, by=COMMAND)
+        with audited_command(audit, action, person_id):
+            await change(trash)
 
 
 def _print_table(people: Iterable[dict[str, Any]]) -> None:

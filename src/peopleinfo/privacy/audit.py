@@ -7,6 +7,7 @@ A line with the action `intent` precedes every change; if it cannot be written, 
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from datetime import datetime  # noqa: TC003 - msgspec reads it at run time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -16,7 +17,7 @@ from peopleinfo.people import strict_json
 from peopleinfo.people.fields import CUSTOM_FIELDS, FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 GENESIS_DIGEST: Final = "0" * 64
 LINE_PREFIX: Final = b'{"event":"audit"'
@@ -128,3 +129,13 @@ def audit_action(audit: AuditLog | None, action: str, person_id: str, *, by: str
     """Write a completed operation that did not come from an HTTP request. Raises AuditUnavailable."""
     if audit is not None:
         audit.write(AuditEvent(time.time(), by, action, 200, (person_id,), (), "", ""))
+
+
+@contextmanager
+def audited_command(audit: AuditLog | None, action: str, *people: str) -> Iterator[None]:
+    """Write the intent of a change by a command, and the completed operation after the block. Raises AuditUnavailable."""
+    for person_id in people:
+        audit_intent(audit, action, person_id, by=COMMAND)
+    yield
+    for person_id in people:
+        audit_action(audit, action, person_id, by=COMMAND)
