@@ -58,3 +58,17 @@ def test_pair_of_the_review_queue_is_merged(tmp_path: Path) -> None:
     (merged,) = lines(run(tmp_path, "duplicates", "merge", pair["pair"]).stdout)
     assert [merged["survivor"]["person_id"], *merged["replaces"]] == [each["person_id"] for each in pair["people"]]
     assert lines(run(tmp_path, "duplicates", "list").stdout) == []
+
+
+def test_decision_about_a_pair_is_audited(tmp_path: Path) -> None:
+    row = '{"person_name": "Jonathan", "person_surname": "Zwillinger", "person_birthdate": "1980-04-03"}\n'
+    (tmp_path / "people.ndjson").write_text(row + row.replace("}", ', "note": "1"}'))
+    run(tmp_path, "import", "people.ndjson")
+    run(tmp_path, "duplicates", "scan")
+    (pair,) = lines(run(tmp_path, "duplicates", "list").stdout)
+    audit = {"AUDIT_LOG": f"file://{tmp_path}/audit.jsonl"}
+    run(tmp_path, "duplicates", "different", pair["pair"], settings=audit)
+    events = lines((tmp_path / "audit.jsonl").read_bytes())
+    people = [[person["person_id"]] for person in pair["people"]]
+    assert [event["people"] for event in events if event.get("intent") == "decideDuplicate"] == people
+    assert [event["people"] for event in events if event["action"] == "decideDuplicate"] == people

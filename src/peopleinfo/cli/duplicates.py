@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -117,6 +117,8 @@ def different(
 ) -> None:
     """Decide that the two records of a pair are of different people. The pair leaves the queue.
 
+    The decision is recorded in the audit log when PEOPLEINFO_AUDIT_LOG is a file.
+
     Example: peopleinfo duplicates different 0123…
     """
     run(_decide(Settings.load(store_url=store), pair, note))
@@ -180,10 +182,15 @@ async def _people_of(settings: Settings, pair: str) -> list[str]:
 
 
 async def _decide(settings: Settings, pair: str, note: str) -> None:
-    from peopleinfo.privacy.audit import COMMAND
+    from peopleinfo.app import open_audit_file
+    from peopleinfo.privacy.audit import COMMAND, audited_command
 
-    async with _open_review(settings) as review:
-        await review.decide(pair, "different", by=COMMAND, note=note)
+    async with AsyncExitStack() as stack:
+        audit = open_audit_file(settings, stack)
+        review = await stack.enter_async_context(_open_review(settings))
+        people = [person.person_id for person in (await review.get(pair)).people]
+        with audited_command(audit, "decideDuplicate", *people):
+            await review.decide(pair, "different", by=COMMAND, note=note)
 
 
 @asynccontextmanager
