@@ -13,6 +13,7 @@ from peopleinfo.stores.dynamodb import factory
 from tests.store_kinds import Clock, all_items, make_table, person_data, raw_bytes, table_location
 from tests.stores.test_changes import changes_since, current_position, without_times
 from tests.stores.test_dynamodb_faults import FaultyTransport
+from tests.stores.test_link_erasure import link_between
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -200,6 +201,7 @@ async def test_interrupted_deletion_erases_the_versions_later(
     for version in (1, 2):
         data = person_data("Gone", note=f"{version} {CANARY}")
         record = await store.replace(record.person_id, data, expected=version)
+    assert await store.matches.links.put(link_between(record.person_id, "f" * 32))
     pause = Pause()
     transport.fault = at_first("TransactWriteItems", after=pause)
     killed = asyncio.ensure_future(store.delete(record.person_id))
@@ -212,3 +214,4 @@ async def test_interrupted_deletion_erases_the_versions_later(
     clock.advance(minutes=10)
     assert not await store.expire_history()
     assert CANARY.encode() not in raw_bytes(await all_items(location, location.table))
+    assert await store.matches.links.of_person(record.person_id) == []

@@ -111,9 +111,10 @@ class VersionItems:
         versions += [version for version in last_versions if version.version > after]
         return VersionPage(versions[:limit], more=len(versions) > limit)
 
-    def marker(self, home: ItemKey) -> Item:
+    def marker(self, home: ItemKey, person_id: str) -> Item:
         """Return the item of a deletion. While it exists, `resume_erasures` erases the versions of the deleted record."""
-        return _marker_key(home) | {"at": number(int(self._now().timestamp()))}
+        at = number(int(self._now().timestamp()))
+        return _marker_key(home) | {"at": at, "person_id": binary(bytes.fromhex(person_id))}
 
     async def erase(self, home: ItemKey) -> None:
         """Delete all versions of a record and its merges, then the marker of its deletion. Safe to repeat."""
@@ -144,9 +145,9 @@ class VersionItems:
             await self.erase(home)
 
     async def resume_erasures(
-        self, exists: Callable[[ItemKey], Awaitable[bool]], erase_entries: Callable[[Item], Awaitable[None]]
+        self, exists: Callable[[ItemKey], Awaitable[bool]], *erasers: Callable[[Item], Awaitable[None]]
     ) -> None:
-        """Erase the versions of deleted records whose deletion was interrupted, and with `erase_entries` the index entries of a marker.
+        """Erase the versions of deleted records whose deletion was interrupted. Before, each of `erasers` gets the marker.
 
         `exists` returns whether a record exists.
         """
@@ -156,7 +157,8 @@ class VersionItems:
         for item in items:
             home = item_key_of(bytes_attr(item, "sk"))
             if int_attr(item, "at") < oldest and not await exists(home):
-                await erase_entries(item)
+                for erase_others in erasers:
+                    await erase_others(item)
                 await self.erase(home)
             elif int_attr(item, "at") < oldest:
                 await self._table.write_many([], [_marker_key(home)])

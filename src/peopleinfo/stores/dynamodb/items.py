@@ -34,6 +34,7 @@ from peopleinfo.errors import StoreDamaged
 from peopleinfo.people.folding import FOLD_VERSION
 
 if TYPE_CHECKING:
+    from peopleinfo.crypto.person_ids import IdCipher
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.stores.dynamodb.client import Item
 
@@ -146,6 +147,11 @@ def singleton_key(pk: bytes) -> Item:
 def alias(person_id: str) -> Item:
     """Return the key of the alias item, which maps the id of another store to a home key."""
     return singleton_key(ALIAS + bytes.fromhex(person_id))
+
+
+def person_id_of(home: ItemKey, item: Item, ids: IdCipher) -> str:
+    """Return the id of the record with a home key; `item` has its attribute `alias`, if another store created the id."""
+    return bytes_attr(item, "alias").hex() if "alias" in item else ids.encode(home.block)
 
 
 def is_person(key: Item) -> bool:

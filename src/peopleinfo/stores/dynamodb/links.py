@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
+from peopleinfo.errors import StoreUnavailable
 from peopleinfo.matching.links import STATES, LinkPage, decode_link, encode_link
 from peopleinfo.matching.scoring import GRADES
 from peopleinfo.stores.dynamodb.client import TransactionCancelled
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _LINK, _QUEUE = b"l", b"q"
 _RANKS: Final = {grade: rank for rank, (grade, _) in enumerate(GRADES)}
 _QUERY_LIMIT: Final = 1_000
+_MAX_ATTEMPTS: Final = 20  # attempts of an erasure that conflicts with concurrent writes
 
 
 class DynamoDBLinks:
@@ -85,8 +87,18 @@ class DynamoDBLinks:
         return LinkPage([decode_link(bytes_attr(item, "body")) for item in found[:limit]], end)
 
     async def erase(self, person_id: str) -> None:
-        """Delete the links of an erased person."""
-        await asyncio.gather(*(self.delete(link) for link in await self.of_person(person_id)))
+        """Delete the links of an erased person, also those that change meanwhile."""
+        for _ in range(_MAX_ATTEMPTS):
+            links = await self.of_person(person_id)
+            if not links:
+                return
+            await asyncio.gather(*map(self.delete, links))
+        raise StoreUnavailable("concurrent changes of the links of a person prevented their erasure; try again")
+
+    async def erase_marked(self, marker: Item) -> None:
+        """Delete the links of the person whose deletion was interrupted; an earlier release stored no id in its marker."""
+        if "person_id" in marker:
+            await self.erase(bytes_attr(marker, "person_id").hex())
 
     async def _transact(self, writes: list[Json]) -> bool:
         try:

@@ -58,7 +58,7 @@ class MergeEraser(MergeReader):
         home = merged.home
         foreign_id = person_id if self._ids.encode(home.block) != person_id else None
         change = Announcement(home, merged.version + 2, Operation.DELETED, foreign_id, time_of(merged.item))
-        changes = await self._feed.announce([change], more=[self._versions.marker(home)])
+        changes = await self._feed.announce([change], more=[self._versions.marker(home, person_id)])
         writes = [remove_merged(merged), *self._format.delete_key_writes(home)]
         if "alias" in merged.item:
             writes.append({"Delete": {"Key": singleton_key(ALIAS + bytes_attr(merged.item, "alias"))}})
@@ -71,7 +71,7 @@ class MergeEraser(MergeReader):
         with non_atomic_writes():  # the marker remains
             if "once" in merged.item:
                 await self._clear_response(merged)
-            await self._versions.erase(home)
+            await self._erase_copies(home, person_id)
 
     async def _clear_response(self, merged: MergedItem) -> None:
         """Delete the response that is saved under the idempotency key of the creation."""

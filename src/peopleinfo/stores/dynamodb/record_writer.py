@@ -12,8 +12,7 @@ from peopleinfo.people.person import StoredPerson, encode_person, split_record, 
 from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes, time_of
-from peopleinfo.stores.dynamodb.items import int_attr, number
-from peopleinfo.stores.dynamodb.links import DynamoDBLinks
+from peopleinfo.stores.dynamodb.items import int_attr, number, person_id_of
 from peopleinfo.stores.dynamodb.record_format import was_written_by
 from peopleinfo.stores.dynamodb.record_writes import (
     AT_VERSION,
@@ -81,20 +80,25 @@ class RecordWriter(TableWriter):
         change = self._announcement(found.home, person_id, found.version + 1, Operation.DELETED, found.item)
         indexed = await self._removed_entries(found)
         needs_marker = found.version > 1 or indexed.removed
-        marker = [self._versions.marker(found.home) | self._entries.marked(indexed)] if needs_marker else []
+        marker = [self._versions.marker(found.home, person_id) | self._entries.marked(indexed)] if needs_marker else []
         changes = await self._feed.announce([change], more=marker)
         async with self._feed.writing(changes):
-            deleted = await self.delete_item(found, self._format.delete_key_writes(found.home))
+            deleted = await self._delete_item(found, self._format.delete_key_writes(found.home))
         if not deleted:
             await self._feed.withdraw(changes)
-        elif marker:
-            with non_atomic_writes():  # the marker remains
+            return False
+        with non_atomic_writes():  # the marker remains
+            if marker:
                 await self._entries.finish(indexed)
-                await self._versions.erase(found.home)
-        if deleted:
-            with non_atomic_writes():
-                await DynamoDBLinks(self._table).erase(person_id)
-        return deleted
+                await self._erase_copies(found.home, person_id)
+            else:
+                await self._links.erase(person_id)
+        return True
+
+    async def purge(self, found: Located) -> None:
+        """Erase a record without an encryption key; `found` has its attribute `alias`."""
+        await self._delete_item(found, self._format.key_absent_conditions(found.home))
+        await self._erase_copies(found.home, person_id_of(found.home, found.item, self._ids))
 
     async def _removed_entries(self, found: Located) -> IndexChange:
         body = await self._format.body(found.home, found.item)
@@ -167,7 +171,7 @@ class RecordWriter(TableWriter):
             raise PersonNotFound(record.person_id)
         raise VersionConflict(record.person_id, actual=int_attr(item, "version"))
 
-    async def delete_item(self, found: Located, extra_writes: list[Json]) -> bool:
+    async def _delete_item(self, found: Located, extra_writes: list[Json]) -> bool:
         """Delete a record with its saved response in one transaction with `extra_writes`.
 
         Return False if the record was changed or moved after `found` was read.

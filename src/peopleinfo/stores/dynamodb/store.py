@@ -112,6 +112,8 @@ class DynamoDBStore:
         self._versions = VersionItems(table, record_format, limits, now)
         layout = SearchItems(secret, is_readable=record_format.is_readable)
         self._entries = SearchEntries(table, record_format, layout, plan, now)
+        self.search = DynamoDBSearchIndex(table, layout, self._entries, self._bodies_at)
+        self.matches = DynamoDBMatchIndex(table, self.search)
         parts = WriterParts(
             table,
             record_format,
@@ -121,14 +123,13 @@ class DynamoDBStore:
             self._versions,
             self._entries,
             UniqueIdentifiers(table, layout, plan, self._bodies_at, now),
+            self.matches.links,
             now,
             self._locate,
         )
         self._creator = RecordCreator(parts)
         self.create = self._creator.create
-        self.search = DynamoDBSearchIndex(table, layout, self._entries, self._bodies_at)
         self.imports = DynamoDBImportLog(table, self._ids, self._item_keys, limits, now)
-        self.matches = DynamoDBMatchIndex(table, self.search)
         self._writer = RecordWriter(parts)
         self._renewals = KeyRenewals(table, record_format, self._versions, self._locate, now)
         self.archive = DynamoDBVersionArchive(table, self, self._versions, self._locate, limits, now)
@@ -204,7 +205,7 @@ class DynamoDBStore:
     async def expire_history(self) -> bool:
         # DynamoDB deletes expired items itself.
         await self._renewals.resume()
-        await self._versions.resume_erasures(self._exists, self._entries.erase)
+        await self._versions.resume_erasures(self._exists, self._entries.erase, self.matches.links.erase_marked)
         return False
 
     async def _exists(self, home: ItemKey) -> bool:
@@ -284,8 +285,7 @@ class DynamoDBStore:
         orphans = await self._format.without_key(homes)
         for home in orphans if remove else ():
             if found := await self._locate(home, "version, moved_to, once, alias"):
-                await self._writer.delete_item(found, self._format.key_absent_conditions(home))
-                await self._versions.erase(home)
+                await self._writer.purge(found)
         if remove:
             await self._entries.sweep(items)
         lost = await self.trash.purge(items, remove=remove)

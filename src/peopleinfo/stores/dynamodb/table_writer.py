@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import TableClient
     from peopleinfo.stores.dynamodb.history import VersionItems
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
+    from peopleinfo.stores.dynamodb.links import DynamoDBLinks
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
     from peopleinfo.stores.dynamodb.record_writes import Located
     from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries
@@ -33,6 +34,7 @@ class WriterParts(NamedTuple):
     versions: VersionItems
     entries: SearchEntries
     unique: UniqueIdentifiers
+    links: DynamoDBLinks
     now: Callable[[], datetime]
     locate: Callable[[ItemKey, str], Awaitable[Located | None]]
     """Reads the current item of the record with a home key."""
@@ -50,9 +52,15 @@ class TableWriter:
         self._versions = parts.versions
         self._entries = parts.entries
         self._unique = parts.unique
+        self._links = parts.links
         self._now = parts.now
         self._locate = parts.locate
         self._logs = MergeLogs(parts.table, parts.record_format)
+
+    async def _erase_copies(self, home: ItemKey, person_id: str) -> None:
+        """Erase the links, versions and merges of an erased record, then the marker of its deletion. Safe to repeat."""
+        await self._links.erase(person_id)
+        await self._versions.erase(home)
 
     async def _undo_entries(self, indexed: IndexChange) -> None:
         """Remove the added entries of a change that was not applied."""

@@ -166,7 +166,7 @@ class DynamoDBTrash(TableWriter):
         for home in lost if remove else ():
             deleted = people[home]
             await self._apply([*remove_writes(deleted, with_alias=True), *self._format.key_absent_conditions(home)])
-            await self._versions.erase(home)
+            await self._erase_copies(home, deleted.person_id(self._ids))
         return len(lost)
 
     async def _add(self, found: Located, record: StoredPerson, expires_at: datetime, principal: str | None) -> bool:
@@ -226,7 +226,7 @@ class DynamoDBTrash(TableWriter):
         body = await self._format.body(home, deleted.item)
         before = (data_of(body), deleted.item) if body is not None else None
         indexed = self._entries.change(home, version, before, None)  # an interrupted deletion may have left entries
-        marker = self._versions.marker(home) | self._entries.marked(indexed)
+        marker = self._versions.marker(home, person_id) | self._entries.marked(indexed)
         changes = await self._feed.announce([change], more=[marker])
         async with self._feed.writing(changes):
             writes = [*remove_writes(deleted, with_alias=True), *self._format.delete_key_writes(home)]
@@ -237,7 +237,7 @@ class DynamoDBTrash(TableWriter):
         self._format.evict_key(home)
         with non_atomic_writes():  # the marker remains
             await self._entries.finish(indexed)
-            await self._versions.erase(home)
+            await self._erase_copies(home, person_id)
         return True
 
     async def _announce(self, home: ItemKey, record: StoredPerson, operation: Operation, item: Item) -> _Next:

@@ -23,6 +23,7 @@ from peopleinfo.stores.dynamodb.items import (
     int_attr,
     item_key_of,
     number,
+    person_id_of,
     singleton_key,
 )
 from peopleinfo.stores.dynamodb.merge_items import merged_key
@@ -63,7 +64,7 @@ class Deleted(NamedTuple):
 
     def person_id(self, ids: IdCipher) -> str:
         """Return the id of the person."""
-        return bytes_attr(self.item, _ALIAS).hex() if _ALIAS in self.item else ids.encode(self.home.block)
+        return person_id_of(self.home, self.item, ids)
 
 
 def trash_key(home: ItemKey) -> Item:

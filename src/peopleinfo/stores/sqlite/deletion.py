@@ -7,12 +7,14 @@ deletes the key.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from peopleinfo.errors import OutcomeUnknown
 from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.links import erase_links
 from peopleinfo.stores.sqlite.merge_rows import missing, outermost, take_merged
+from peopleinfo.stores.sqlite.search_entries import delete_people
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,6 +31,17 @@ _FORGET_ID: Final = "DELETE FROM foreign_ids WHERE person_id = ?"
 _CLEAR_RESPONSES: Final = "UPDATE once SET answer = NULL WHERE seq = ?"
 _NOTE_KEY: Final = "INSERT OR IGNORE INTO unused_keys VALUES (?)"
 _DELETE_KEYS: Final = "DELETE FROM person_keys WHERE seq IN (SELECT seq FROM unused_keys)"
+
+_FOREIGN_IDS: Final = "SELECT person_id FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))"
+_PURGE: Final = (
+    "DELETE FROM people WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM trash WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM merged_people WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM merge_logs WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM history WHERE seq IN (SELECT value FROM json_each(?))",
+    "DELETE FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))",  # one scan for all
+    "UPDATE once SET answer = NULL WHERE seq IN (SELECT value FROM json_each(?))",
+)
 
 
 class Eraser:
@@ -100,6 +113,17 @@ class Eraser:
 def clear_responses(db: sqlite3.Connection, seq: int) -> None:
     """Delete the responses under idempotency keys for a deleted person."""
     db.execute(_CLEAR_RESPONSES, (seq,))
+
+
+def purge_people(db: sqlite3.Connection, seqs: list[int], id_of: Callable[[int], str]) -> None:
+    """Erase people whose keys are missing; `id_of` returns the id that this store issues for a seq."""
+    values = (json.dumps(seqs),)
+    foreign_ids = [person_id.hex() for (person_id,) in db.execute(_FOREIGN_IDS, values)]
+    for person_id in (*map(id_of, seqs), *foreign_ids):
+        erase_links(db, person_id)
+    for statement in _PURGE:
+        db.execute(statement, values)
+    delete_people(db, *values)
 
 
 def delete_unused_keys(db: sqlite3.Connection) -> None:

@@ -6,7 +6,6 @@ commits may leave a key without a record. `deletion` deletes a key after its rec
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import closing
 from functools import partial
@@ -22,7 +21,6 @@ from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.connection import attach, connect, make_private
 from peopleinfo.stores.sqlite.deletion import delete_unused_keys
 from peopleinfo.stores.sqlite.files import path_of_keys
-from peopleinfo.stores.sqlite.search_entries import delete_people
 
 if TYPE_CHECKING:
     import sqlite3
@@ -93,15 +91,6 @@ _OTHER_KEY_MISSING: Final = """
 """
 _KEEP_PREVIOUS: Final = "INSERT INTO person_keys SELECT -seq, wrapped FROM person_keys WHERE seq = ?"
 _RESPONSES: Final = "SELECT key, answer FROM once WHERE seq = ? AND answer IS NOT NULL"
-_PURGE: Final = (
-    "DELETE FROM people WHERE seq IN (SELECT value FROM json_each(?))",
-    "DELETE FROM trash WHERE seq IN (SELECT value FROM json_each(?))",
-    "DELETE FROM merged_people WHERE seq IN (SELECT value FROM json_each(?))",
-    "DELETE FROM merge_logs WHERE seq IN (SELECT value FROM json_each(?))",
-    "DELETE FROM history WHERE seq IN (SELECT value FROM json_each(?))",
-    "DELETE FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))",  # one scan for all
-    "UPDATE once SET answer = NULL WHERE seq IN (SELECT value FROM json_each(?))",
-)
 # A page of one surname, without the SQL function: calling it from SQLite costs half as much as the decryption.
 _BY_SURNAME: Final = """
     SELECT p.seq, p.version, p.body, k.wrapped FROM people p CROSS JOIN person_keys k ON k.seq = p.seq
@@ -315,21 +304,16 @@ class EncryptingWriter:
         owner = owner_of(seq)
         return self._keys.key(owner, row[0]).decrypt(ciphertext, context(RESPONSE, owner, 1))
 
-    def purge(self, db: sqlite3.Connection, after: int, limit: int, *, remove: bool) -> tuple[list[int], int]:
-        """Return the next records after a seq, and how many have no key; with `remove` delete those.
+    def without_key(self, db: sqlite3.Connection, after: int, limit: int) -> tuple[list[int], list[int]]:
+        """Return the next records after a seq, and those without a key.
 
-        The first call also counts and deletes the people in the trash and the merged records without a key.
+        The first call also returns the people in the trash and the merged records without a key.
         """
         rows = db.execute(_KEY_MISSING, (after, limit)).fetchall()
         without_key = [seq for seq, lacks_key in rows if lacks_key]
         if not after:
             without_key += [seq for (seq,) in db.execute(_OTHER_KEY_MISSING)]
-        if without_key and remove:
-            seqs = json.dumps(without_key)
-            for statement in _PURGE:
-                db.execute(statement, (seqs,))
-            delete_people(db, seqs)
-        return [seq for seq, _ in rows], len(without_key)
+        return [seq for seq, _ in rows], without_key
 
     def _encrypt(self, db: sqlite3.Connection, seq: int, kind: bytes, version: int, body: bytes) -> bytes:
         (wrapped,) = db.execute("SELECT wrapped FROM person_keys WHERE seq = ?", (seq,)).fetchone()

@@ -18,7 +18,7 @@ from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
 from peopleinfo.stores.sqlite.batch_creates import BatchCreator
 from peopleinfo.stores.sqlite.changes import read_changes
 from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, delete_checkpoint, read_checkpoint
-from peopleinfo.stores.sqlite.deletion import Eraser
+from peopleinfo.stores.sqlite.deletion import Eraser, purge_people
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.immediate import SqliteImmediateReader
@@ -319,8 +319,16 @@ class SqliteStore:
         encryptor, (seq, _) = self._encryptor, parse_position(after)
         if encryptor is None:
             return PurgeResult(0, 0, None)
-        people, without_key = await self._writer.run(lambda db: encryptor.purge(db, seq, limit, remove=remove))
-        return PurgeResult(len(people), without_key, people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None)
+
+        def change(db: sqlite3.Connection) -> tuple[list[int], list[int]]:
+            people, without_key = encryptor.without_key(db, seq, limit)
+            if without_key and remove:
+                purge_people(db, without_key, self._seqs.id_of)
+            return people, without_key
+
+        people, without_key = await self._writer.run(change)
+        end = people[-1].to_bytes(SEQ_SIZE) if len(people) == limit else None
+        return PurgeResult(len(people), len(without_key), end)
 
     async def estimate(self) -> int | None:
         return await self._in_thread(lambda db: int(db.execute("SELECT count(*) FROM people").fetchone()[0]))
