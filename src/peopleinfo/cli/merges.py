@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from peopleinfo.matching.merge_service import MergeResult, UndoResult
-    from peopleinfo.matching.merge_store import MergeRecord
     from peopleinfo.matching.merging import Keep
 
 app = typer.Typer(name="merges", help="List, show or undo merges.", no_args_is_help=True)
@@ -113,16 +112,18 @@ async def _merge(settings: Settings, ids: Sequence[str], take: Mapping[str, str]
 
 async def _list(settings: Settings, person_id: str) -> list[dict[str, Any]]:
     from peopleinfo.app import open_merges
+    from peopleinfo.http.merges import summary_of
 
     async with open_merges(settings) as merges:
-        return [_summary(record) for record in await merges.merges_of(person_id)]
+        return [summary_of(record) for record in await merges.merges_of(person_id)]
 
 
 async def _show(settings: Settings, merge_id: str) -> dict[str, Any]:
     from peopleinfo.app import open_merges
+    from peopleinfo.http.merges import summary_of
 
     async with open_merges(settings) as merges:
-        return _summary(await merges.get(merge_id))
+        return summary_of(await merges.get(merge_id))
 
 
 async def _undo(settings: Settings, merge_id: str, keep: Mapping[str, str], *, preview: bool) -> dict[str, Any]:
@@ -156,12 +157,6 @@ def _undo_document(result: UndoResult) -> dict[str, Any]:
         "merged": [msgspec.Raw(record.body) for record in result.merged],
         "edited": list(result.edited),
     }
-
-
-def _summary(record: MergeRecord) -> dict[str, Any]:
-    fields: dict[str, Any] = msgspec.to_builtins(record)
-    del fields["content"]
-    return fields
 
 
 def _pairs(option: str, values: list[str] | None) -> dict[str, str]:
