@@ -10,10 +10,9 @@ from peopleinfo.errors import FieldError, InvalidBatch
 from peopleinfo.http import etags
 from peopleinfo.http.etags import Conditions, Tags
 from peopleinfo.http.operations import OPERATIONS
-from peopleinfo.http.search_params import MAX_ITEMS, parse_number
+from peopleinfo.http.search_params import MAX_ITEMS, MAX_VERSION, parse_number
 
 MAX_KEY_LENGTH: Final = 255
-_MAX_VERSION: Final = 999_999_999
 _ANY_VERSION: Final = "*"
 _PERSON: Final = "/v1/people/{person_id}"
 _BY_ROUTE: Final = {(operation.path, operation.method): operation for operation in OPERATIONS}
@@ -109,5 +108,5 @@ def _conditions(version: Any, errors: list[FieldError]) -> Conditions:
     if isinstance(version, str):
         errors.append(FieldError("/version", 'must be a number, or "*" for any version'))
         return Conditions()
-    number = parse_number("/version", version, 1, _MAX_VERSION, errors)
+    number = parse_number("/version", version, 1, MAX_VERSION, errors)
     return Conditions(Tags(strong=frozenset((etags.etag(number),))))

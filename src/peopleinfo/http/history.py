@@ -11,7 +11,7 @@ from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import set_person, set_private
-from peopleinfo.http.search_params import parse_number, parse_page
+from peopleinfo.http.search_params import MAX_VERSION, parse_number, parse_page
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from peopleinfo.people.history_service import HistoryService
 
 _VERSION_SIZE: Final = 8  # bytes of a version in a cursor
-_MAX_VERSION: Final = 999_999_999
 
 
 class HistoryResource:
@@ -60,7 +59,7 @@ class VersionResource:
     async def on_get(self, req: Request, resp: Response, person_id: str, version: str) -> None:
         """Return the person at the version."""
         errors: list[FieldError] = []
-        number = parse_number("version", version, 1, _MAX_VERSION, errors)
+        number = parse_number("version", version, 1, MAX_VERSION, errors)
         if errors:
             raise VersionNotFound(person_id)
         record = await self._history.version(person_id, number)
@@ -93,7 +92,7 @@ def _parse_version(body: Any) -> int:
     """Return the version in the body of a restore. Raises InvalidSearch."""
     fields = body if isinstance(body, dict) else {}
     errors = [FieldError(f"/{name}", "is unknown; the only field is version") for name in fields if name != "version"]
-    version = parse_number("/version", fields.get("version"), 1, _MAX_VERSION, errors)
+    version = parse_number("/version", fields.get("version"), 1, MAX_VERSION, errors)
     if isinstance(fields.get("version"), str) or errors:
         raise InvalidSearch(errors or [FieldError("/version", "must be a number, not a string")])
     return version

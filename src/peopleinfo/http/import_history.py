@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import set_private
 from peopleinfo.http.search_params import parse_page
 from peopleinfo.people import strict_json
+from peopleinfo.people.person import is_id
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _UNDO_SECONDS: Final = 20.0  # after which a response returns the progress
 _MAX_LEFT: Final = 1_000  # people in a response
 _CONTEXT: Final = b"imports"
-_ID: Final = re.compile("[0-9a-f]{32}", re.ASCII)
 
 
 class ImportsResource:
@@ -112,6 +111,6 @@ def _owner(principal: Principal) -> str | None:
 
 
 def _parse_id(import_id: str) -> bytes:
-    if not _ID.fullmatch(import_id):
+    if not is_id(import_id):
         raise ImportNotFound
     return bytes.fromhex(import_id)

@@ -10,7 +10,7 @@ from peopleinfo.errors import FieldError, InvalidMerge
 from peopleinfo.http.bodies import read_json
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import idempotency_key, set_private
-from peopleinfo.http.search_params import parse_number
+from peopleinfo.http.search_params import MAX_VERSION, parse_number
 from peopleinfo.matching.merge_service import MergeRequest
 from peopleinfo.matching.merging import Keep
 from peopleinfo.people import strict_json
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from peopleinfo.matching.merge_service import MergeResult, MergeService, UndoResult
     from peopleinfo.matching.merge_store import MergeRecord
 
-_MAX_VERSION: Final = 999_999_999
 _KEEP: Final = get_args(Keep)
 
 
@@ -202,7 +201,7 @@ def _record(pointer: str, value: Any, errors: list[FieldError]) -> tuple[str, in
         person_id = ""
     if isinstance(version, str):
         errors.append(FieldError(f"{pointer}/version", "must be a number, not a string"))
-    return person_id, parse_number(f"{pointer}/version", version, 1, _MAX_VERSION, errors)
+    return person_id, parse_number(f"{pointer}/version", version, 1, MAX_VERSION, errors)
 
 
 def _flag(fields: Mapping[str, Any], errors: list[FieldError]) -> bool:
