@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import falcon
 
 from docs_site.problem_help import HTTP_ERRORS, PROBLEMS
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from peopleinfo.http.problems import PROBLEM_TYPES
 from peopleinfo.settings import PREFIX, Settings
 from peopleinfo.telemetry import metrics

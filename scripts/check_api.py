@@ -10,7 +10,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from scripts.commits import ROOT, git, last_release
 from scripts.next_version import next_release
 from scripts.openapi_diff import breaking

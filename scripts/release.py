@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from scripts.check_api import DOCUMENT, text
 from scripts.commits import ROOT, commits, git, last_release, what_counts
 from scripts.next_version import next_release

@@ -22,7 +22,7 @@ from datetime import date
 
 from peopleinfo.errors import FieldAccessDenied, InvalidPerson
 from peopleinfo.formats.csv import FIRST
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from peopleinfo.people.field_access import check_search
 from peopleinfo.people.person import encode_person, parse_person
 

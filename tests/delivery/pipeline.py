@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml  # type: ignore[import-untyped]
 
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from scripts.release import PACKAGES
 from tests.delivery.repositories import Repository
 

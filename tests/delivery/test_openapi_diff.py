@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from scripts.check_api import DOCUMENT, problems, text
 from scripts.commits import ROOT
 from scripts.openapi_diff import breaking

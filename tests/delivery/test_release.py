@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from peopleinfo import __version__
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from scripts.check_api import DOCUMENT
 from scripts.next_version import next_release, pre_release
 from scripts.release import CHANGELOG, PACKAGES, notes, release, stamp

@@ -16,8 +16,8 @@ from playwright.sync_api import sync_playwright
 
 from docs_site.problem_help import HTTP_ERRORS, PROBLEMS
 from peopleinfo.cli import app
-from peopleinfo.http.openapi import document
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.document import document
+from peopleinfo.http.openapi.operations import OPERATIONS
 from peopleinfo.http.problems import PROBLEM_TYPES
 from peopleinfo.settings import PREFIX, Settings
 from peopleinfo.telemetry import metrics

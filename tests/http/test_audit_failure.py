@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 from peopleinfo.privacy.audit_file import MAX_QUEUE_SIZE
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, COMMAND, HANG_TIMEOUT, Server, environment, started

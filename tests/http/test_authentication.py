@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from peopleinfo.http.openapi import document
-from peopleinfo.http.operations import OPERATIONS, PUBLIC_PAGES
+from peopleinfo.http.openapi.document import document
+from peopleinfo.http.openapi.operations import OPERATIONS, PUBLIC_PAGES
 from tests import dynamodb_servers
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, serving
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from peopleinfo.http.operation_types import Operation
+    from peopleinfo.http.openapi.operation_types import Operation
 
 PUBLIC = {("get", "/status"), ("get", "/status/live"), ("get", "/status/ready")}
 PROTECTED = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 from peopleinfo.settings import Settings
 from tests import valkey_servers
 from tests.cli.commands import environment, run

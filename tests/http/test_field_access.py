@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS
+from peopleinfo.http.openapi.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key, problem_of

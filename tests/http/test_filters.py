@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 from tests.cli.commands import run, stderr_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from peopleinfo.http.operation_types import Operation
+    from peopleinfo.http.openapi.operation_types import Operation
 
 INVALID: dict[str, Any] = {
     "born_from": "11.02.1990",

@@ -23,7 +23,7 @@ from peopleinfo.auth import provider as provider_documents
 from peopleinfo.auth.oidc import OidcTokenVerifier
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import NotAuthenticated
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 from tests.http.serving import HANG_TIMEOUT, serving
 from tests.http.test_authentication import NOT_AUTHENTICATED, bearer, problem_of
 

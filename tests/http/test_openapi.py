@@ -15,8 +15,9 @@ import pytest
 from peopleinfo import __version__
 from peopleinfo.auth.authenticator import Authenticator
 from peopleinfo.bulk.importer import ImportTarget
-from peopleinfo.http import app, openapi
-from peopleinfo.http.operations import PUBLIC_PAGES
+from peopleinfo.http import app
+from peopleinfo.http.openapi import document as openapi
+from peopleinfo.http.openapi.operations import PUBLIC_PAGES
 from peopleinfo.http.sessions import Sessions
 from peopleinfo.people.person import utc_now
 from tests.store_kinds import NoEndedSessions

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 from tests.http.test_problems import assert_problem
 
 if TYPE_CHECKING:

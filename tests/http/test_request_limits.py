@@ -16,7 +16,7 @@ from falcon.asgi import Request
 
 from peopleinfo.errors import InvalidJson, Overloaded
 from peopleinfo.http import bodies, memory_budget
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 from peopleinfo.people import strict_json
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 

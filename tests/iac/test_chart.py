@@ -15,7 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from peopleinfo.console import static_files
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from peopleinfo.settings import Settings
 from tests.iac.pod_security import violations
 from tests.iac.terraform import IAC

@@ -59,7 +59,7 @@ def openapi() -> None:
     """
     import json
 
-    from peopleinfo.http.openapi import document
+    from peopleinfo.http.openapi.document import document
 
     print(json.dumps(document(), indent=2, ensure_ascii=False))
 

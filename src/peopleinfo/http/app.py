@@ -16,7 +16,7 @@ from peopleinfo.http.middleware.auth import AuthMiddleware
 from peopleinfo.http.middleware.cors import Cors
 from peopleinfo.http.middleware.host_check import LocalhostOnly
 from peopleinfo.http.middleware.validation import RequestValidation
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.access_log import AccessRecord
 from peopleinfo.telemetry.metrics import REQUESTS

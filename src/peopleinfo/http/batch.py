@@ -24,9 +24,9 @@ from peopleinfo.http.bodies import read_json
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.request_limits import cost
-from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS
+from peopleinfo.http.openapi.operations import FIELD_ACCESS_OPERATIONS
+from peopleinfo.http.openapi.trash_operations import ERASE_PERSON
 from peopleinfo.http.people import is_fresh, set_private
-from peopleinfo.http.trash_operations import ERASE_PERSON
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, redact
 from peopleinfo.people.idempotency import ClientKey

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import falcon
 
 from peopleinfo.http.middleware.compression import send_document
-from peopleinfo.http.openapi import document
+from peopleinfo.http.openapi.document import document
 from peopleinfo.http.page_headers import PAGE_HEADERS
 from peopleinfo.people import strict_json
 

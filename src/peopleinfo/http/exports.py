@@ -12,7 +12,7 @@ from peopleinfo.http.bodies import preferred, read_json, wait_for_disconnect
 from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP, accepts_gzip, compressed
-from peopleinfo.http.operation_types import NDJSON
+from peopleinfo.http.openapi.operation_types import NDJSON
 from peopleinfo.http.search_params import PERSON_IDS, parse_export
 from peopleinfo.http.text_search import split_export
 from peopleinfo.people.field_access import check_search

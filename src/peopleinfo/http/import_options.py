@@ -13,7 +13,7 @@ from peopleinfo.formats import encodings, reader
 from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
 from peopleinfo.http.bodies import charset, media_type
 from peopleinfo.http.middleware.compression import GZIP
-from peopleinfo.http.operation_types import ANY, CSV, FHIR, FHIR_NDJSON, JSON, LDIF, NDJSON, VCARD, XLSX
+from peopleinfo.http.openapi.operation_types import ANY, CSV, FHIR, FHIR_NDJSON, JSON, LDIF, NDJSON, VCARD, XLSX
 
 if TYPE_CHECKING:
     import io

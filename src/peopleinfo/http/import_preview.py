@@ -16,9 +16,9 @@ from peopleinfo.formats.preview import columns, preview_rows
 from peopleinfo.formats.warnings import warnings
 from peopleinfo.http.bodies import BODY_SIZE
 from peopleinfo.http.import_options import import_options, query_option
-from peopleinfo.http.operation_types import JSON
+from peopleinfo.http.openapi.operation_types import JSON
+from peopleinfo.http.openapi.schemas import ImportPreview, InputWarning, PreviewColumn, PreviewRow, Reason
 from peopleinfo.http.request_stream import RequestStream
-from peopleinfo.http.schemas import ImportPreview, InputWarning, PreviewColumn, PreviewRow, Reason
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 

@@ -21,10 +21,10 @@ from peopleinfo.http import problems
 from peopleinfo.http.import_options import file_name, import_options, query_option, upsert_options
 from peopleinfo.http.import_results import ImportResults
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.operation_types import NDJSON
+from peopleinfo.http.openapi.operation_types import NDJSON
+from peopleinfo.http.openapi.schemas import ImportDuplicate, ImportResult, InputWarning, Reason
 from peopleinfo.http.people import idempotency_key
 from peopleinfo.http.request_stream import DigestStream
-from peopleinfo.http.schemas import ImportDuplicate, ImportResult, InputWarning, Reason
 from peopleinfo.people import strict_json
 from peopleinfo.telemetry.metrics import BULK_OPERATIONS, IMPORTED
 

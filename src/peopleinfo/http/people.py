@@ -14,10 +14,10 @@ from peopleinfo.http.bodies import MERGE_PATCH, read_json
 from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
+from peopleinfo.http.openapi.trash_operations import ERASE_PERSON
 from peopleinfo.http.problems import ProblemType, respond
 from peopleinfo.http.search_params import parse_query, parse_search
 from peopleinfo.http.text_search import PARAMETER, parse_text_search
-from peopleinfo.http.trash_operations import ERASE_PERSON
 from peopleinfo.matching.errors import PossibleDuplicate
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_patch, check_search, redact

@@ -10,7 +10,7 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import AuditUnavailable, OutcomeUnknown
 from peopleinfo.http import problems
 from peopleinfo.http.client_address import client_address
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 from peopleinfo.privacy.audit import AuditEvent, field_names, person_ids
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
-    from peopleinfo.http.operation_types import Operation
+    from peopleinfo.http.openapi.operation_types import Operation
     from peopleinfo.privacy.audit import AuditLog
 
 _AUDITED_OPERATIONS: Final[dict[tuple[str | None, str], Operation]] = {

@@ -10,7 +10,7 @@ import falcon
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldAccessDenied, NotAuthenticated
 from peopleinfo.http.middleware.request_limits import cost
-from peopleinfo.http.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS, PUBLIC_FORMS, PUBLIC_PAGES
+from peopleinfo.http.openapi.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS, PUBLIC_FORMS, PUBLIC_PAGES
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.auth.principal import Principal
-    from peopleinfo.http.operation_types import Operation
+    from peopleinfo.http.openapi.operation_types import Operation
 
 MAX_FAILURES: Final = 30  # failed authentications per minute and network
 MAX_PUBLIC_REQUESTS: Final = 6_000  # requests of public routes per minute and network

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.http.etags import EvaluatesConditions, evaluate_untagged
-from peopleinfo.http.operations import OPERATIONS
+from peopleinfo.http.openapi.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from peopleinfo.http.operation_types import Operation
+    from peopleinfo.http.openapi.operation_types import Operation
 
 _SELF_VALIDATING: Final = ("findPeople", "exportPeople")  # these operations validate their own parameters
 _LEGACY: Final = "/data"  # the legacy API ignores unknown parameters

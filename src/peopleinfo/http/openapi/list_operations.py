@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.operation_types import JSON, Operation, Parameter, Response
-from peopleinfo.http.schemas import Filters
+from peopleinfo.http.openapi.operation_types import JSON, Operation, Parameter, Response
+from peopleinfo.http.openapi.schemas import Filters
 
 
 class CountBody(Filters):

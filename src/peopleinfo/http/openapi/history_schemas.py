@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from peopleinfo.http.schemas import Cursor, Id, Person, Time, Version  # noqa: TC001 - read at run time, as types
+from peopleinfo.http.openapi.schemas import Cursor, Id, Person, Time, Version  # noqa: TC001 - read at run time, as types
 
 
 class VersionSummary(Struct):

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from peopleinfo.http.operation_types import Key  # noqa: TC001 - read at run time, as a type
-from peopleinfo.http.schemas import Id, Person, Problem, Version  # noqa: TC001 - read at run time, as types
+from peopleinfo.http.openapi.operation_types import Key  # noqa: TC001 - read at run time, as a type
+from peopleinfo.http.openapi.schemas import Id, Person, Problem, Version  # noqa: TC001 - read at run time, as types
 from peopleinfo.http.search_params import MAX_ITEMS
 
 

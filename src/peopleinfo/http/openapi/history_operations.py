@@ -7,9 +7,9 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.history_schemas import ChangePage, HistoryPage, RestoreBody
-from peopleinfo.http.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
-from peopleinfo.http.schemas import Cursor, Limit, Person
+from peopleinfo.http.openapi.history_schemas import ChangePage, HistoryPage, RestoreBody
+from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
+from peopleinfo.http.openapi.schemas import Cursor, Limit, Person
 from peopleinfo.http.search_params import MAX_WAIT
 
 _Wait = Annotated[int, Meta(ge=0, le=MAX_WAIT)]

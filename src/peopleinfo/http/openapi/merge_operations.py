@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.merge_schemas import MergeBody, MergeOutcome, MergePage, MergeSummary, UndoBody, UndoOutcome
-from peopleinfo.http.operation_types import JSON, Key, Operation, Parameter, Response
+from peopleinfo.http.openapi.merge_schemas import (
+    MergeBody,
+    MergeOutcome,
+    MergePage,
+    MergeSummary,
+    UndoBody,
+    UndoOutcome,
+)
+from peopleinfo.http.openapi.operation_types import JSON, Key, Operation, Parameter, Response
 
 MERGE_OPERATIONS: Final = (
     Operation(

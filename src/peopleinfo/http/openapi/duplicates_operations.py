@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.duplicates_schemas import (
+from peopleinfo.http.openapi.duplicates_schemas import (
     Count,
     DecisionBody,
     DuplicatePage,
@@ -17,8 +17,8 @@ from peopleinfo.http.duplicates_schemas import (
     PairState,
     Threshold,
 )
-from peopleinfo.http.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
-from peopleinfo.http.schemas import Cursor, Limit
+from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
+from peopleinfo.http.openapi.schemas import Cursor, Limit
 
 _RESULT: Final = Response("The candidates.", {JSON: MatchResult})
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from peopleinfo import __version__
-from peopleinfo.http import examples
-from peopleinfo.http.batch_schemas import BATCH_TYPES
-from peopleinfo.http.duplicates_schemas import TYPES as DUPLICATES_TYPES
-from peopleinfo.http.history_schemas import HISTORY_TYPES
-from peopleinfo.http.import_schemas import IMPORT_TYPES
-from peopleinfo.http.list_operations import LIST_TYPES
-from peopleinfo.http.merge_schemas import MERGE_TYPES
-from peopleinfo.http.operations import OPERATIONS, PROBLEMS
-from peopleinfo.http.schemas import TYPES
+from peopleinfo.http.openapi import examples
+from peopleinfo.http.openapi.batch_schemas import BATCH_TYPES
+from peopleinfo.http.openapi.duplicates_schemas import TYPES as DUPLICATES_TYPES
+from peopleinfo.http.openapi.history_schemas import HISTORY_TYPES
+from peopleinfo.http.openapi.import_schemas import IMPORT_TYPES
+from peopleinfo.http.openapi.list_operations import LIST_TYPES
+from peopleinfo.http.openapi.merge_schemas import MERGE_TYPES
+from peopleinfo.http.openapi.operations import OPERATIONS, PROBLEMS
+from peopleinfo.http.openapi.schemas import TYPES
 
 if TYPE_CHECKING:
-    from peopleinfo.http.operation_types import Operation, Parameter, Response
+    from peopleinfo.http.openapi.operation_types import Operation, Parameter, Response
 
 _REF: Final = "#/components/schemas/{name}"
 _HEADERS: Final = {

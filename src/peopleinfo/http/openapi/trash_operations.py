@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.history_schemas import TrashPage
-from peopleinfo.http.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
-from peopleinfo.http.schemas import Cursor, Limit, Person
+from peopleinfo.http.openapi.history_schemas import TrashPage
+from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
+from peopleinfo.http.openapi.schemas import Cursor, Limit, Person
 
 ERASE_PERSON: Final = "erasePerson"  # action of a deletion that erases, in the audit log
 

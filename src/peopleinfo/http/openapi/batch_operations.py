@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.batch_schemas import BatchBody, BatchGetBody, BatchGetResults, BatchResults
-from peopleinfo.http.operation_types import JSON, Operation, Response
+from peopleinfo.http.openapi.batch_schemas import BatchBody, BatchGetBody, BatchGetResults, BatchResults
+from peopleinfo.http.openapi.operation_types import JSON, Operation, Response
 
 BATCH_OPERATIONS: Final = (
     Operation(

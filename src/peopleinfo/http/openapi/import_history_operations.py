@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.import_schemas import ImportDetails, ImportPage
-from peopleinfo.http.operation_types import JSON, Operation, Parameter, Response
-from peopleinfo.http.schemas import Cursor, Limit
+from peopleinfo.http.openapi.import_schemas import ImportDetails, ImportPage
+from peopleinfo.http.openapi.operation_types import JSON, Operation, Parameter, Response
+from peopleinfo.http.openapi.schemas import Cursor, Limit
 
 IMPORT_HISTORY_OPERATIONS: Final = (
     Operation(

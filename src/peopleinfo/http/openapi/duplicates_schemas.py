@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from peopleinfo.http.schemas import Cursor, Person  # noqa: TC001 - read at run time, as a type
+from peopleinfo.http.openapi.schemas import Cursor, Person  # noqa: TC001 - read at run time, as a type
 from peopleinfo.matching.candidates import DEFAULT_COUNT
 
 MAX_COUNT: Final = 100  # candidates in a response

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from peopleinfo.http.schemas import Id, Time  # noqa: TC001 - msgspec reads them at run time
+from peopleinfo.http.openapi.schemas import Id, Time  # noqa: TC001 - msgspec reads them at run time
 from peopleinfo.people.import_log import ImportState, Reason  # noqa: TC001 - as above
 
 

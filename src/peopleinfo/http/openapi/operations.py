@@ -7,16 +7,16 @@ from typing import Any, Final, Literal
 import msgspec
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.batch_operations import BATCH_OPERATIONS
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.checked_creation import DuplicateMode
-from peopleinfo.http.duplicates_operations import DUPLICATES_OPERATIONS
-from peopleinfo.http.history_operations import HISTORY_OPERATIONS
-from peopleinfo.http.import_history_operations import IMPORT_HISTORY_OPERATIONS
-from peopleinfo.http.import_operations import IMPORT_OPERATIONS
-from peopleinfo.http.list_operations import LIST_OPERATIONS
-from peopleinfo.http.merge_operations import MERGE_OPERATIONS
-from peopleinfo.http.operation_types import (
+from peopleinfo.http.openapi.batch_operations import BATCH_OPERATIONS
+from peopleinfo.http.openapi.duplicates_operations import DUPLICATES_OPERATIONS
+from peopleinfo.http.openapi.history_operations import HISTORY_OPERATIONS
+from peopleinfo.http.openapi.import_history_operations import IMPORT_HISTORY_OPERATIONS
+from peopleinfo.http.openapi.import_operations import IMPORT_OPERATIONS
+from peopleinfo.http.openapi.list_operations import LIST_OPERATIONS
+from peopleinfo.http.openapi.merge_operations import MERGE_OPERATIONS
+from peopleinfo.http.openapi.operation_types import (
     CSV,
     FHIR,
     FHIR_NDJSON,
@@ -30,8 +30,7 @@ from peopleinfo.http.operation_types import (
     Parameter,
     Response,
 )
-from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
-from peopleinfo.http.schemas import (
+from peopleinfo.http.openapi.schemas import (
     Cursor,
     ExportBody,
     LegacyPerson,
@@ -45,7 +44,8 @@ from peopleinfo.http.schemas import (
     Status,
     Text,
 )
-from peopleinfo.http.trash_operations import TRASH_OPERATIONS
+from peopleinfo.http.openapi.trash_operations import TRASH_OPERATIONS
+from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 
 _SEARCH: Final = tuple(
     Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(SearchBody)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from peopleinfo.http import (
+from peopleinfo.http.bodies import MERGE_PATCH
+from peopleinfo.http.openapi import (
     batch_schemas,
     duplicates_schemas,
     history_schemas,
@@ -14,7 +15,6 @@ from peopleinfo.http import (
     merge_schemas,
     schemas,
 )
-from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.problems import PROBLEM_TYPES
 
