@@ -9,12 +9,12 @@ from peopleinfo.errors import IdentifierConflict, OutcomeUnknown, PeopleInfoErro
 from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import StoredPerson, check_stored
 from peopleinfo.stores.dynamodb.client import MAX_BATCH_WRITE, non_atomic_writes
+from peopleinfo.stores.dynamodb.concurrency import gather_limited
 from peopleinfo.stores.dynamodb.history import item_person
 from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr, item_key_of
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN
 from peopleinfo.stores.dynamodb.search_entries import INDEXED
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending
-from peopleinfo.stores.dynamodb.upsert import gather_limited
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

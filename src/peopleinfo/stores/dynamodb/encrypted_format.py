@@ -15,6 +15,7 @@ from peopleinfo.crypto.ciphertext_format import MERGE_LOG, RECORD, RESPONSE, con
 from peopleinfo.crypto.keyring import KeyCache
 from peopleinfo.errors import DecryptionFailed, PersonNotFound
 from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled
+from peopleinfo.stores.dynamodb.conditional_writes import transact
 from peopleinfo.stores.dynamodb.items import b64_key, binary, bytes_attr, home_of, int_attr, number, record_attributes
 from peopleinfo.stores.dynamodb.key_table import key_of
 from peopleinfo.stores.dynamodb.record_format import KeyRenewal, NewItem
@@ -75,13 +76,7 @@ class EncryptedFormat:
         )
 
     async def put_new(self, new: NewItem) -> bool:
-        try:
-            await self._people.transact_write(*new.writes, token=secrets.token_hex(16))
-        except TransactionCancelled as cancelled:
-            if not any(cancelled.failed):
-                raise
-            return False
-        return True
+        return await transact(self._people, new.writes)
 
     async def put_all(self, group: Sequence[NewItem], *, retry: bool) -> None:
         while group:

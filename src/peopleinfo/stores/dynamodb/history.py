@@ -19,6 +19,7 @@ from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number
 from peopleinfo.stores.dynamodb.merge_items import is_member, merge_key_of
 from peopleinfo.stores.dynamodb.merge_items import partition as merge_partition
+from peopleinfo.stores.dynamodb.queries import query_items
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN
 from peopleinfo.stores.dynamodb.schema import TTL
 from peopleinfo.stores.dynamodb.trash_items import is_kept
@@ -152,9 +153,7 @@ class VersionItems:
         `exists` returns whether a record exists.
         """
         oldest = int(self._now().timestamp()) - _MIN_MARKER_AGE
-        values = {":pk": binary(_ERASING)}
-        items, _ = await self._table.query("pk = :pk", values, limit=_QUERY_LIMIT, ConsistentRead=True)
-        for item in items:
+        async for item in query_items(self._table, "pk = :pk", {":pk": binary(_ERASING)}):
             home = item_key_of(bytes_attr(item, "sk"))
             if int_attr(item, "at") < oldest and not await exists(home):
                 for erase_others in erasers:

@@ -35,6 +35,7 @@ from peopleinfo.people.import_log import (
 )
 from peopleinfo.stores.dynamodb.client import ConditionFailed
 from peopleinfo.stores.dynamodb.items import PARTITION, ItemKey, binary, bytes_attr, number
+from peopleinfo.stores.dynamodb.queries import query_items
 from peopleinfo.stores.dynamodb.record_writes import ABSENT
 from peopleinfo.stores.dynamodb.schema import TTL
 
@@ -86,15 +87,8 @@ class DynamoDBImportLog:
     async def list_imports(self, *, before: bytes | None, limit: int) -> list[ImportEntry]:
         values = {":pk": binary(_IMPORTS), ":before": binary(before or _LAST)}
         condition = "pk = :pk AND sk < :before"
-        entries: list[ImportEntry] = []
-        more: Item | None = {}
-        while more is not None and len(entries) < limit:
-            start = {"ExclusiveStartKey": more} if more else {}
-            items, more = await self._table.query(
-                condition, values, limit=limit - len(entries), ScanIndexForward=False, ConsistentRead=True, **start
-            )
-            entries += [decode_entry(bytes_attr(item, "import_entry")) for item in items]
-        return entries
+        items = query_items(self._table, condition, values, limit=limit, ScanIndexForward=False)
+        return [decode_entry(bytes_attr(item, "import_entry")) async for item in items]
 
     async def update_import(self, entry: ImportEntry, *, expected: Sequence[ImportState]) -> bool:
         new = _attributes(entry)
@@ -113,15 +107,7 @@ class DynamoDBImportLog:
     async def read_batches(self, import_id: bytes, *, after: bytes | None, limit: int) -> list[ImportBatch]:
         values = {":pk": binary(_partition(import_id)), ":after": binary(after or b"\0")}
         condition = "pk = :pk AND sk > :after"
-        batches: list[ImportBatch] = []
-        more: Item | None = {}
-        while more is not None and len(batches) < limit:
-            start = {"ExclusiveStartKey": more} if more else {}
-            items, more = await self._table.query(
-                condition, values, limit=limit - len(batches), ConsistentRead=True, **start
-            )
-            batches += map(_batch, items)
-        return batches
+        return [_batch(item) async for item in query_items(self._table, condition, values, limit=limit)]
 
     async def save_outcome(self, import_id: bytes, key: bytes, outcome: UndoOutcome) -> None:
         await self._table.update(

@@ -25,6 +25,7 @@ from peopleinfo.stores.dynamodb.items import (
     singleton_key,
 )
 from peopleinfo.stores.dynamodb.merge_items import merge_key, merge_of
+from peopleinfo.stores.dynamodb.queries import query_items
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 _RENEWING: Final = b"renewing"
 _MIN_AGE: Final = 300  # seconds after which the transaction of a marker's undo has ended
-_QUERY_LIMIT: Final = 1_000
 
 
 class KeyRenewals:
@@ -84,10 +84,7 @@ class KeyRenewals:
     async def resume(self) -> None:
         """Finish the undos that were interrupted after their transaction."""
         oldest = int(self._now().timestamp()) - _MIN_AGE
-        items, _ = await self._table.query(
-            "pk = :pk", {":pk": binary(_RENEWING)}, limit=_QUERY_LIMIT, ConsistentRead=True
-        )
-        for item in items:
+        async for item in query_items(self._table, "pk = :pk", {":pk": binary(_RENEWING)}):
             if int_attr(item, "at") >= oldest:
                 continue
             home = item_key_of(bytes_attr(item, "sk"))

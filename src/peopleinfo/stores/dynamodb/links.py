@@ -7,15 +7,15 @@ partition key `pk`             sort key `sk`             item
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.matching.links import STATES, LinkPage, decode_link, encode_link
 from peopleinfo.matching.scoring import GRADES
-from peopleinfo.stores.dynamodb.client import TransactionCancelled
+from peopleinfo.stores.dynamodb.concurrency import gather_limited
+from peopleinfo.stores.dynamodb.conditional_writes import transact
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, number
+from peopleinfo.stores.dynamodb.queries import query_items
 from peopleinfo.stores.dynamodb.record_writes import ABSENT, AT_VERSION
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _LINK, _QUEUE = b"l", b"q"
 _RANKS: Final = {grade: rank for rank, (grade, _) in enumerate(GRADES)}
-_QUERY_LIMIT: Final = 1_000
 _MAX_ATTEMPTS: Final = 20  # attempts of an erasure that conflicts with concurrent writes
 
 
@@ -51,23 +50,16 @@ class DynamoDBLinks:
         writes.append({"Put": {"Item": _position(link) | body}})
         if before is not None and _position(before) != _position(link):
             writes.append({"Delete": {"Key": _position(before)}})
-        return await self._transact(writes)
+        return await transact(self._table, writes)
 
     async def delete(self, link: Link) -> None:
         first: Json = {"Key": _key(link.first, link.second)} | _unchanged(link)
         others = (_key(link.second, link.first), _position(link))
-        await self._transact([{"Delete": first}, *({"Delete": {"Key": key}} for key in others)])
+        await transact(self._table, [{"Delete": first}, *({"Delete": {"Key": key}} for key in others)])
 
     async def of_person(self, person_id: str) -> list[Link]:
-        links: list[Link] = []
-        start: dict[str, Any] = {}
-        while True:
-            values = {":pk": binary(_LINK + bytes.fromhex(person_id))}
-            items, last = await self._table.query("pk = :pk", values, limit=_QUERY_LIMIT, ConsistentRead=True, **start)
-            links += [decode_link(bytes_attr(item, "body")) for item in items]
-            if last is None:
-                return links
-            start = {"ExclusiveStartKey": last}
+        items = query_items(self._table, "pk = :pk", {":pk": binary(_LINK + bytes.fromhex(person_id))})
+        return [decode_link(bytes_attr(item, "body")) async for item in items]
 
     async def page(self, state: LinkState, grades: Sequence[Grade], *, after: bytes | None, limit: int) -> LinkPage:
         found: list[Item] = []
@@ -92,22 +84,13 @@ class DynamoDBLinks:
             links = await self.of_person(person_id)
             if not links:
                 return
-            await asyncio.gather(*map(self.delete, links))
+            await gather_limited(map(self.delete, links))
         raise StoreUnavailable("concurrent changes of the links of a person prevented their erasure; try again")
 
     async def erase_marked(self, marker: Item) -> None:
         """Delete the links of the person whose deletion was interrupted; an earlier release stored no id in its marker."""
         if "person_id" in marker:
             await self.erase(bytes_attr(marker, "person_id").hex())
-
-    async def _transact(self, writes: list[Json]) -> bool:
-        try:
-            await self._table.transact_write(*writes, token=secrets.token_hex(16))
-        except TransactionCancelled as cancelled:
-            if not any(cancelled.failed):
-                raise
-            return False
-        return True
 
 
 def _key(person_id: str, other_id: str) -> Item:

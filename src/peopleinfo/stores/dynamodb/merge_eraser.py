@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.history import Operation
-from peopleinfo.stores.dynamodb.changes import Announcement
-from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
-from peopleinfo.stores.dynamodb.history import time_of
+from peopleinfo.stores.dynamodb.client import ConditionFailed, non_atomic_writes
+from peopleinfo.stores.dynamodb.conditional_writes import transact
 from peopleinfo.stores.dynamodb.items import ALIAS, binary, bytes_attr, item_key_of, singleton_key
 from peopleinfo.stores.dynamodb.merge_items import remove_merged
 from peopleinfo.stores.dynamodb.merge_reader import MergeReader
@@ -19,7 +17,6 @@ from peopleinfo.stores.dynamodb.trash_items import trash_key
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from peopleinfo.stores.dynamodb.client import Json
     from peopleinfo.stores.dynamodb.merge_items import MergedItem
 
 
@@ -56,14 +53,13 @@ class MergeEraser(MergeReader):
 
     async def _erase(self, person_id: str, merged: MergedItem) -> None:
         home = merged.home
-        foreign_id = person_id if self._ids.encode(home.block) != person_id else None
-        change = Announcement(home, merged.version + 2, Operation.DELETED, foreign_id, time_of(merged.item))
+        change = self._announcement(home, person_id, merged.version + 2, Operation.DELETED, merged.item)
         changes = await self._feed.announce([change], more=[self._versions.marker(home, person_id)])
         writes = [remove_merged(merged), *self._format.delete_key_writes(home)]
         if "alias" in merged.item:
             writes.append({"Delete": {"Key": singleton_key(ALIAS + bytes_attr(merged.item, "alias"))}})
         async with self._feed.writing(changes):
-            done = await self._apply_erasure(writes)
+            done = await transact(self._table, writes)
         if not done:  # restored or erased meanwhile
             await self._feed.withdraw(changes)
             return
@@ -85,12 +81,3 @@ class MergeEraser(MergeReader):
         if other := await self._home_of_alias(person_id):
             homes.append(other)
         return any([await self._table.get(trash_key(home), "pk") for home in homes])
-
-    async def _apply_erasure(self, writes: list[Json]) -> bool:
-        try:
-            await self._table.transact_write(*writes, token=secrets.token_hex(16))
-        except TransactionCancelled as cancelled:
-            if not any(cancelled.failed):
-                raise
-            return False
-        return True

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from peopleinfo.crypto.person_ids import BLOCK_SIZE
 from peopleinfo.matching.merge_store import MergeRecord, decode_merge
 from peopleinfo.people import strict_json
 from peopleinfo.stores.dynamodb.items import (
@@ -150,17 +149,6 @@ def replace_merge(before: MergeRecord, after: MergeRecord) -> Json:
 def log_item(home: ItemKey, version: int, body: bytes) -> Item:
     """Return the item of the log of a record at a version."""
     return log_key(home) | {"version": number(version), "log": binary(body)}
-
-
-def is_merged(item: Item) -> bool:
-    """Return whether an item is a merged record."""
-    pk, sk = bytes_attr(item, "pk"), bytes_attr(item, "sk")
-    return pk.startswith(_PREFIX) and len(pk) == len(_PREFIX) + BLOCK_SIZE and sk == _RECORD
-
-
-def home_of_merged(item: Item) -> ItemKey:
-    """Return the home key of the record in a partition of merges."""
-    return item_key_of(bytes_attr(item, "pk")[len(_PREFIX) :])
 
 
 def is_member(item: Item) -> bool:

@@ -11,8 +11,17 @@ from peopleinfo.matching.merge_store import Member, reencoded
 from peopleinfo.people.history import Operation, Origin, PersonVersion
 from peopleinfo.people.person import StoredPerson, check_stored
 from peopleinfo.stores.dynamodb.history import origin_of
-from peopleinfo.stores.dynamodb.items import binary, bytes_attr, item_key_of
-from peopleinfo.stores.dynamodb.merge_items import MEMBER, MergedItem, merge_key, merge_of, merged_key, partition
+from peopleinfo.stores.dynamodb.items import binary, item_key_of
+from peopleinfo.stores.dynamodb.merge_items import (
+    MEMBER,
+    MergedItem,
+    merge_key,
+    merge_key_of,
+    merge_of,
+    merged_key,
+    partition,
+)
+from peopleinfo.stores.dynamodb.queries import query_items
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN, SURVIVES, Located
 from peopleinfo.stores.dynamodb.search_entries import INDEXED
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
@@ -26,7 +35,6 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.table_writer import WriterParts
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a read that conflicts with concurrent writes
-_MEMBERS_LIMIT: Final = 1_000
 ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", "once", "alias", SURVIVES, *ORIGIN, INDEXED))
 
 
@@ -131,8 +139,8 @@ class MergeReader(TableWriter):
 
     async def _merges_of(self, home: ItemKey) -> list[MergeRecord]:
         values = {":pk": binary(partition(home)), ":member": binary(MEMBER)}
-        more = {"ConsistentRead": True, "ScanIndexForward": False}
         condition = "pk = :pk AND begins_with(sk, :member)"
-        members, _ = await self._table.query(condition, values, limit=_MEMBERS_LIMIT, **more)
-        records = await asyncio.gather(*(self.read_merge(bytes_attr(member, "merge_id").hex()) for member in members))
-        return [record for record in records if record]
+        members = query_items(self._table, condition, values, ScanIndexForward=False)
+        keys = [merge_key_of(member) async for member in members]
+        merges = {item["pk"]["B"]: merge_of(item) for item in await self._table.get_many(keys)}
+        return [merges[key["pk"]["B"]] for key in keys if key["pk"]["B"] in merges]

@@ -6,7 +6,6 @@ One transaction applies a merge or an undo; each record in it has a condition on
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.errors import (
@@ -18,8 +17,8 @@ from peopleinfo.errors import (
 from peopleinfo.matching.merge_store import encode_log, reencoded
 from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.person import StoredPerson, check_stored, timestamp
-from peopleinfo.stores.dynamodb.changes import Announcement
-from peopleinfo.stores.dynamodb.client import TransactionCancelled, non_atomic_writes
+from peopleinfo.stores.dynamodb.client import non_atomic_writes
+from peopleinfo.stores.dynamodb.conditional_writes import transact
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes, time_of
 from peopleinfo.stores.dynamodb.items import number
 from peopleinfo.stores.dynamodb.merge_eraser import MergeEraser
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peopleinfo.matching.merge_store import MergeRecord, MergeWrite, RecordChange, UndoWrite
+    from peopleinfo.stores.dynamodb.changes import Announcement
     from peopleinfo.stores.dynamodb.client import Item, Json
     from peopleinfo.stores.dynamodb.items import ItemKey
     from peopleinfo.stores.dynamodb.search_entries import IndexChange
@@ -116,13 +116,9 @@ class DynamoDBMerges(MergeEraser):
         found, version = survivor.found, survivor.record.version + 1
         person_id, data = survivor.record.person_id, write.survivor.data
         announced = [
-            self._announcement(found, person_id, version, Operation.UPDATED),
-            *(
-                self._announcement(each.found, each.record.person_id, each.record.version + 1, Operation.MERGED)
-                ._replace(merged_into=person_id)
-                for each in merged
-            ),
-        ]  # fmt: skip
+            self._announcement(found.home, person_id, version, Operation.UPDATED, found.item),
+            *(self._merged_announcement(each)._replace(merged_into=person_id) for each in merged),
+        ]
         more, obsolete = await self._versions.archive(found.home, found.version, survivor.record.body, found.item)
         indexed = self._entries.change(found.home, version, (data_of(survivor.record.body), found.item), data)
         removed = [self._removed(each) for each in merged]
@@ -146,13 +142,13 @@ class DynamoDBMerges(MergeEraser):
             async with self._feed.writing(changes):
                 await self._unique.check([Incoming(found.home, person_id, data)], besides=homes)
                 await self._entries.add_words([indexed])
-                done = await self._apply(writes)
+                done = await transact(self._table, writes)
         except (IdentifierConflict, IdentifierPending):
-            await self._drop(indexed)
+            await self._undo_entries(indexed)
             raise
         if not done:
             await self._feed.withdraw(changes)
-            await self._drop(indexed)
+            await self._undo_entries(indexed)
             return None
         with non_atomic_writes():
             for change in (indexed, *removed):
@@ -168,8 +164,7 @@ class DynamoDBMerges(MergeEraser):
         if merged.merge_id != merge.merge_id or merged.version + 1 != change.expected:
             raise VersionConflict(change.person_id, actual=merged.version + 1)
         home, version = merged.home, change.expected + 1
-        located = Located(home, home, merged.item)
-        announced = self._announcement(located, change.person_id, version, Operation.UNMERGED)
+        announced = self._announcement(home, change.person_id, version, Operation.UNMERGED, merged.item)
         between = reencoded(record, merged.version + 1, merge.at)
         origin = origin_attributes(Origin(Operation.MERGED, merge.by), time_of(merged.item))
         first, old = await self._versions.archive(home, record.version, record.body, merged.item)
@@ -189,7 +184,7 @@ class DynamoDBMerges(MergeEraser):
         more, obsolete = await self._versions.archive(home, found.version, survivor.record.body, found.item)
         indexed = self._entries.change(home, version, (data_of(survivor.record.body), found.item), data)
         announced = [
-            self._announcement(found, person_id, version, Operation.UPDATED),
+            self._announcement(home, person_id, version, Operation.UPDATED, found.item),
             *(each.announced for each in restored),
         ]
         for each in restored:
@@ -216,11 +211,11 @@ class DynamoDBMerges(MergeEraser):
             writes += more_writes
         async with self._feed.writing(changes):
             await self._entries.add_words([indexed, *(each.indexed for each in restored)])
-            done = await self._apply(writes)
+            done = await transact(self._table, writes)
         if not done:
             await self._feed.withdraw(changes)
             for entries in (indexed, *(each.indexed for each in restored)):
-                await self._drop(entries)
+                await self._undo_entries(entries)
             return None
         self._format.evict_key(home)
         with non_atomic_writes():
@@ -244,28 +239,13 @@ class DynamoDBMerges(MergeEraser):
         writes = [remove_merged(each.merged), *store_writes(home, target, item)]
         return record, writes + await self._logs.writes(home, record.version, each.change.log)
 
-    async def _apply(self, writes: list[Json]) -> bool:
-        """Run a transaction; return False if a condition fails."""
-        try:
-            await self._table.transact_write(*writes, token=secrets.token_hex(16))
-        except TransactionCancelled as cancelled:
-            if not any(cancelled.failed):
-                raise
-            return False
-        return True
-
-    async def _drop(self, indexed: IndexChange) -> None:
-        """Remove the added entries of a write that was not applied; a sweep removes them otherwise."""
-        with suppress(StoreUnavailable):
-            await self._undo_entries(indexed)
+    def _merged_announcement(self, each: _Current) -> Announcement:
+        found, version = each.found, each.record.version + 1
+        return self._announcement(found.home, each.record.person_id, version, Operation.MERGED, found.item)
 
     def _removed(self, each: _Current) -> IndexChange:
         before = (data_of(each.record.body), each.found.item)
         return self._entries.change(each.found.home, each.record.version + 1, before, None)
-
-    def _announcement(self, found: Located, person_id: str, version: int, operation: Operation) -> Announcement:
-        foreign_id = person_id if self._ids.encode(found.home.block) != person_id else None
-        return Announcement(found.home, version, operation, foreign_id, time_of(found.item))
 
 
 def _remove_writes(found: Located) -> list[Json]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from peopleinfo.errors import IdentifierConflict, OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
 from peopleinfo.people.history import Operation
 from peopleinfo.people.person import StoredPerson, encode_person, split_record, timestamp
-from peopleinfo.stores.dynamodb.changes import Announcement
 from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled, non_atomic_writes
-from peopleinfo.stores.dynamodb.history import moment, origin_attributes, time_of
+from peopleinfo.stores.dynamodb.conditional_writes import transact
+from peopleinfo.stores.dynamodb.history import moment, origin_attributes
 from peopleinfo.stores.dynamodb.items import int_attr, number, person_id_of
 from peopleinfo.stores.dynamodb.record_format import was_written_by
 from peopleinfo.stores.dynamodb.record_writes import (
@@ -65,11 +65,10 @@ class RecordWriter(TableWriter):
         except PersonNotFound:  # deleted meanwhile, maybe before its version was stored
             with suppress(StoreUnavailable):
                 await self._versions.erase_unless_kept(home)
-                await self._undo_entries(indexed)
+            await self._undo_entries(indexed)
             raise
         except (VersionConflict, IdentifierConflict, IdentifierPending):
-            with suppress(StoreUnavailable):
-                await self._undo_entries(indexed)
+            await self._undo_entries(indexed)
             raise
         with non_atomic_writes():
             await self._entries.finish(indexed)
@@ -104,12 +103,6 @@ class RecordWriter(TableWriter):
         body = await self._format.body(found.home, found.item)
         before = (data_of(body), found.item) if body is not None else None
         return self._entries.change(found.home, found.version + 1, before, None)
-
-    def _announcement(
-        self, home: ItemKey, person_id: str, version: int, operation: Operation, item: Item
-    ) -> Announcement:
-        foreign_id = person_id if self._ids.encode(home.block) != person_id else None
-        return Announcement(home, version, operation, foreign_id, time_of(item))
 
     async def _update_in_place(
         self, home: ItemKey, item_key: ItemKey, data: PersonData, record: StoredPerson, made: Item, log: list[Json]
@@ -177,17 +170,8 @@ class RecordWriter(TableWriter):
         Return False if the record was changed or moved after `found` was read.
         """
         writes, response_writes = delete_writes(found)
-        writes += extra_writes
-        # Skip the response if only its condition fails: the idempotency key expired, or belongs to another record.
-        for optional in (response_writes, []):
-            try:
-                await self._table.transact_write(*writes, *optional, token=secrets.token_hex(16))
-            except TransactionCancelled as cancelled:
-                if not any(cancelled.failed):
-                    raise
-                if any(cancelled.failed[: len(writes)]):
-                    return False
-            else:
-                self._format.evict_key(found.home)
-                return True
-        return False
+        # The response remains if only its condition fails: the idempotency key expired, or belongs to another record.
+        is_done = await transact(self._table, [*writes, *extra_writes], response_writes)
+        if is_done:
+            self._format.evict_key(found.home)
+        return is_done

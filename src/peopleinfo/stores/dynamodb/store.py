@@ -133,9 +133,10 @@ class DynamoDBStore:
         self._writer = RecordWriter(parts)
         self._renewals = KeyRenewals(table, record_format, self._versions, self._locate, now)
         self.archive = DynamoDBVersionArchive(table, self, self._versions, self._locate, limits, now)
-        self.merges = DynamoDBMerges(parts, self._find, self._home_of_alias, self._renewals)
+        self._upsert = Upsert(parts)
+        self.merges = DynamoDBMerges(parts, self._find, self._upsert.home, self._renewals)
         self.merge_group = self.merges.group
-        self.trash = DynamoDBTrash(parts, self._find, self._home_of_alias, self.merges)
+        self.trash = DynamoDBTrash(parts, self._find, self._upsert.home, self.merges)
         self._bulk = BulkWriter(parts, self.imports, self._creator.new)
         self.read_checkpoint = self._bulk.read_checkpoint
         self.delete_checkpoint = self._bulk.delete_checkpoint
@@ -144,7 +145,6 @@ class DynamoDBStore:
         self.create_each = batches.create_each
         self.replace_many = batches.replace_many
         self._by_surname = SurnameSearch(table, record_format, self._item_keys)
-        self._upsert = Upsert(parts)
         self.estimate = partial(estimate_items, table)
 
     async def get(self, person_id: str) -> StoredPerson:
@@ -308,9 +308,6 @@ class DynamoDBStore:
         if found is None and (home := await self._upsert.home(person_id)):
             found = await self._locate(home, attributes)
         return found
-
-    async def _home_of_alias(self, person_id: str) -> ItemKey | None:
-        return await self._upsert.home(person_id)
 
     async def _locate(self, home: ItemKey, attributes: str) -> Located | None:
         """Return the current item of the person with this home key, or None."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from peopleinfo.errors import StoreUnavailable
+from peopleinfo.stores.dynamodb.changes import Announcement
+from peopleinfo.stores.dynamodb.history import time_of
 from peopleinfo.stores.dynamodb.merge_logs import MergeLogs
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
 
@@ -12,8 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.crypto.person_ids import IdCipher
+    from peopleinfo.people.history import Operation
     from peopleinfo.stores.dynamodb.changes import ChangeFeed
-    from peopleinfo.stores.dynamodb.client import TableClient
+    from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.history import VersionItems
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
     from peopleinfo.stores.dynamodb.links import DynamoDBLinks
@@ -57,13 +62,24 @@ class TableWriter:
         self._locate = parts.locate
         self._logs = MergeLogs(parts.table, parts.record_format)
 
+    def _announcement(
+        self, home: ItemKey, person_id: str, version: int, operation: Operation, item: Item
+    ) -> Announcement:
+        """Return the change of a record to a version; `item` is its current item."""
+        foreign_id = person_id if self._ids.encode(home.block) != person_id else None
+        return Announcement(home, version, operation, foreign_id, time_of(item))
+
     async def _erase_copies(self, home: ItemKey, person_id: str) -> None:
         """Erase the links, versions and merges of an erased record, then the marker of its deletion. Safe to repeat."""
         await self._links.erase(person_id)
         await self._versions.erase(home)
 
     async def _undo_entries(self, indexed: IndexChange) -> None:
-        """Remove the added entries of a change that was not applied."""
+        """Remove the added entries of a change that was not applied; a sweep removes them if the table is unavailable."""
+        with suppress(StoreUnavailable):
+            await self._remove_entries(indexed)
+
+    async def _remove_entries(self, indexed: IndexChange) -> None:
         if indexed.added:
             found = await self._locate(indexed.home, f"version, body, moved_to, {INDEXED}")
             body = await self._format.body(found.home, found.item) if found else None

@@ -16,9 +16,9 @@ from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.people.trash import TrashedPerson, TrashPage
-from peopleinfo.stores.dynamodb.changes import Announcement
-from peopleinfo.stores.dynamodb.client import TransactionCancelled, non_atomic_writes
-from peopleinfo.stores.dynamodb.history import moment, origin_attributes, origin_of, time_of
+from peopleinfo.stores.dynamodb.client import non_atomic_writes
+from peopleinfo.stores.dynamodb.conditional_writes import transact
+from peopleinfo.stores.dynamodb.history import moment, origin_attributes, origin_of
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_key_of
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN, SURVIVES, Located, delete_writes
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from peopleinfo.stores.dynamodb.client import Item, Json
+    from peopleinfo.stores.dynamodb.changes import Announcement
+    from peopleinfo.stores.dynamodb.client import Item
     from peopleinfo.stores.dynamodb.items import ItemKey
     from peopleinfo.stores.dynamodb.merges import DynamoDBMerges
     from peopleinfo.stores.dynamodb.search_entries import IndexChange
@@ -165,7 +166,9 @@ class DynamoDBTrash(TableWriter):
         lost = await self._format.without_key(list(people))
         for home in lost if remove else ():
             deleted = people[home]
-            await self._apply([*remove_writes(deleted, with_alias=True), *self._format.key_absent_conditions(home)])
+            await transact(
+                self._table, [*remove_writes(deleted, with_alias=True), *self._format.key_absent_conditions(home)]
+            )
             await self._erase_copies(home, deleted.person_id(self._ids))
         return len(lost)
 
@@ -180,7 +183,7 @@ class DynamoDBTrash(TableWriter):
         without_alias = found._replace(item={name: found.item[name] for name in found.item if name != "alias"})
         writes, responses = delete_writes(without_alias)
         async with self._feed.writing([new.change]):
-            is_done = await self._apply([*writes, *add_writes(home, item)], responses)
+            is_done = await transact(self._table, [*writes, *add_writes(home, item)], responses)
         if not is_done:
             await self._feed.withdraw([new.change])
             return False
@@ -204,20 +207,15 @@ class DynamoDBTrash(TableWriter):
             async with self._feed.writing([new.change]):
                 await self._unique.check([Incoming(home, record.person_id, new.data)])
                 await self._entries.add_words([new.indexed])
-                is_done = await self._apply([*remove_writes(deleted), *store_writes(home, target, item)])
+                is_done = await transact(self._table, [*remove_writes(deleted), *store_writes(home, target, item)])
             if not is_done:
                 await self._feed.withdraw([new.change])
         except (IdentifierConflict, IdentifierPending):
-            await self._undo(new.indexed)
+            await self._undo_entries(new.indexed)
             raise
         if not is_done:
-            await self._undo(new.indexed)
+            await self._undo_entries(new.indexed)
         return new.record if is_done else None
-
-    async def _undo(self, indexed: IndexChange) -> None:
-        """Remove the entries of a restore that was not applied; a sweep removes them otherwise."""
-        with suppress(StoreUnavailable):
-            await self._undo_entries(indexed)
 
     async def _erase(self, deleted: Deleted, person_id: str) -> bool:
         """Erase a person in the trash; return False if it is no longer there."""
@@ -230,7 +228,7 @@ class DynamoDBTrash(TableWriter):
         changes = await self._feed.announce([change], more=[marker])
         async with self._feed.writing(changes):
             writes = [*remove_writes(deleted, with_alias=True), *self._format.delete_key_writes(home)]
-            is_done = await self._apply(writes)
+            is_done = await transact(self._table, writes)
         if not is_done:
             await self._feed.withdraw(changes)
             return False
@@ -253,12 +251,6 @@ class DynamoDBTrash(TableWriter):
         at, created = timestamp(moment(change.time)), fields["created_at"]
         following = encode_person(record.person_id, version, data, created_at=created, updated_at=at)
         return _Next(following, data, change, indexed)
-
-    def _announcement(
-        self, home: ItemKey, person_id: str, version: int, operation: Operation, item: Item
-    ) -> Announcement:
-        foreign_id = person_id if self._ids.encode(home.block) != person_id else None
-        return Announcement(home, version, operation, foreign_id, time_of(item))
 
     async def _find_deleted(self, person_id: str) -> Deleted | None:
         """Return a person in the trash, whichever store created its id, or None."""
@@ -299,20 +291,6 @@ class DynamoDBTrash(TableWriter):
             for entry in page
         ]
         return [entry for _, entry in sorted(entries, key=itemgetter(0), reverse=True)][:limit]
-
-    async def _apply(self, writes: list[Json], optional: Sequence[Json] = ()) -> bool:
-        """Run a transaction, without the `optional` writes if their conditions fail; return False if another one fails."""
-        for more in (optional, ()):
-            try:
-                await self._table.transact_write(*writes, *more, token=secrets.token_hex(16))
-            except TransactionCancelled as cancelled:
-                if not any(cancelled.failed):
-                    raise
-                if any(cancelled.failed[: len(writes)]):
-                    return False
-            else:
-                return True
-        return False
 
     async def _erase_unless_kept(self, home: ItemKey | None) -> None:
         """Erase the versions of a person that was erased meanwhile, maybe before its last version was stored."""

@@ -6,19 +6,19 @@ item exists at the key that the id decrypts to.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.errors import PersonNotFound, StoreUnavailable
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.history import UPDATED, Operation, Origin, default_operation
 from peopleinfo.people.person import PersonHeader, StoredPerson, decode_header
 from peopleinfo.people.store import ReindexResult
-from peopleinfo.stores.dynamodb.changes import Announcement
-from peopleinfo.stores.dynamodb.client import ConditionFailed, TransactionCancelled
-from peopleinfo.stores.dynamodb.history import origin_attributes, time_of
+from peopleinfo.stores.dynamodb.client import ConditionFailed
+from peopleinfo.stores.dynamodb.concurrency import gather_limited
+from peopleinfo.stores.dynamodb.conditional_writes import is_applied, transact
+from peopleinfo.stores.dynamodb.history import origin_attributes
 from peopleinfo.stores.dynamodb.items import (
     RANDOM_BYTES,
     ItemKey,
@@ -48,14 +48,12 @@ from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.trash_items import deleted_of, remove_writes, trash_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from peopleinfo.stores.dynamodb.changes import Announcement
     from peopleinfo.stores.dynamodb.client import Item, Json
 
-T = TypeVar("T")
-
-_MAX_WRITERS: Final = 16  # records written concurrently
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
 _LOOKUP_BATCH: Final = 50  # records looked up per call, each under three keys
 _MAX_ID_AGE: Final = (
@@ -159,7 +157,7 @@ class Upsert(TableWriter):
             elif not await self._format.has_key(found.home):
                 # A restored backup contains an item without an encryption key. The alias remains valid.
                 orphan = found._replace(item={name: found.item[name] for name in found.item if name != "alias"})
-                await _applied(self._table.transact_write(*delete_writes(orphan)[0], token=secrets.token_hex(16)))
+                await transact(self._table, delete_writes(orphan)[0])
             elif not _is_same(found, person):
                 home = await self._next_free_key(person, home)
             elif found.version >= person.header.version:
@@ -178,7 +176,7 @@ class Upsert(TableWriter):
         deleted = deleted_of(item)
         if deleted.version >= version:
             return True
-        if await _applied(self._table.transact_write(*remove_writes(deleted), token=secrets.token_hex(16))):
+        if await transact(self._table, remove_writes(deleted)):
             await self._versions.erase(home)
         return False
 
@@ -209,7 +207,7 @@ class Upsert(TableWriter):
             new.item["alias"] = binary(bytes.fromhex(person.header.person_id))
         indexed = self._entries.change(home, person.header.version, None, data_of(person.body))
         changes = await self._feed.announce(
-            [self._announcement(person, home, Operation.CREATED, {})], more=indexed.items
+            [self._incoming_change(person, home, Operation.CREATED, {})], more=indexed.items
         )
         operation = default_operation(person.header.version)
         new.item.update(origin_attributes(Origin(operation), changes[0].time) | self._entries.indexed)
@@ -221,7 +219,7 @@ class Upsert(TableWriter):
                 new.item["home"] = binary(home.pk)
                 redirect: Json = {"Item": home.key | {"moved_to": binary(item_key.pk)}, "ConditionExpression": ABSENT}
                 writes = ({"Put": redirect}, *new.writes)
-                done = await _applied(self._table.transact_write(*writes, token=secrets.token_hex(16)))
+                done = await transact(self._table, writes)
         if not done:
             await self._feed.withdraw(changes)
         return done
@@ -232,7 +230,7 @@ class Upsert(TableWriter):
         if body is None:  # its encryption key was deleted since
             return False
         more, obsolete = await self._versions.archive(found.home, found.version, body, found.item)
-        change = self._announcement(person, found.home, Operation.UPDATED, found.item)
+        change = self._incoming_change(person, found.home, Operation.UPDATED, found.item)
         before = (data_of(body), found.item)
         indexed = self._entries.change(found.home, person.header.version, before, data_of(person.body))
         changes = await self._feed.announce([change], more=[*more, *indexed.items], obsolete=obsolete)
@@ -248,9 +246,8 @@ class Upsert(TableWriter):
             await self._feed.withdraw(changes)
         return done
 
-    def _announcement(self, person: _Incoming, home: ItemKey, operation: Operation, item: Item) -> Announcement:
-        foreign_id = person.header.person_id if home != person.id_key else None
-        return Announcement(home, person.header.version, operation, foreign_id, time_of(item))
+    def _incoming_change(self, person: _Incoming, home: ItemKey, operation: Operation, item: Item) -> Announcement:
+        return self._announcement(home, person.header.person_id, person.header.version, operation, item)
 
     async def _reindex_one(self, home: ItemKey) -> tuple[str, str] | None:
         for _ in range(_MAX_ATTEMPTS):
@@ -291,12 +288,10 @@ class Upsert(TableWriter):
             values[":expected"] = number(found.version)
             if log:
                 update = update_write(target, change, values)
-                return await _applied(self._table.transact_write(update, *log, token=secrets.token_hex(16)))
-            return await _applied(self._table.update(target.key, change, AT_VERSION, values))
+                return await transact(self._table, [update, *log])
+            return await is_applied(self._table.update(target.key, change, AT_VERSION, values))
         item = target.key | carried_attributes(found.item) | attributes
-        return await _applied(
-            self._table.transact_write(*move_writes(found, target, item), *log, token=secrets.token_hex(16))
-        )
+        return await transact(self._table, [*move_writes(found, target, item), *log])
 
 
 def is_local_id(item_key: ItemKey, created: datetime) -> bool:
@@ -313,31 +308,3 @@ def _is_same(found: Located, person: _Incoming) -> bool:
     if "alias" not in found.item:
         return found.home == person.id_key
     return bytes_attr(found.item, "alias").hex() == person.header.person_id
-
-
-async def _applied(write: Awaitable[None]) -> bool:
-    """Run a conditional write; return False if its condition failed."""
-    try:
-        await write
-    except ConditionFailed:
-        return False
-    except TransactionCancelled as cancelled:
-        if not any(cancelled.failed):
-            raise
-        return False
-    return True
-
-
-async def gather_limited(jobs: Iterator[Awaitable[T]]) -> list[T]:
-    """Await the jobs with limited concurrency; return the results in any order."""
-
-    async def work() -> list[T]:
-        return [await job for job in jobs]
-
-    workers = [asyncio.ensure_future(work()) for _ in range(_MAX_WRITERS)]
-    try:
-        return [result for results in await asyncio.gather(*workers) for result in results]
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)

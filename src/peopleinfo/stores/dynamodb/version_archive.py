@@ -10,10 +10,10 @@ from peopleinfo.people.history import PersonVersion, VersionReader
 from peopleinfo.people.store import PersonReader
 from peopleinfo.people.version_archive import PersonHistory, replaced_versions
 from peopleinfo.stores.dynamodb.client import ConditionFailed
+from peopleinfo.stores.dynamodb.concurrency import gather_limited
 from peopleinfo.stores.dynamodb.history import ItemPerson, origin_attributes, origin_of
 from peopleinfo.stores.dynamodb.items import number
 from peopleinfo.stores.dynamodb.record_writes import AT_VERSION
-from peopleinfo.stores.dynamodb.upsert import gather_limited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
