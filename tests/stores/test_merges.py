@@ -11,6 +11,7 @@ import pytest
 from peopleinfo.errors import (
     ChangedSinceMerge,
     IdempotencyKeyConflict,
+    IdentifierConflict,
     MergeNotFound,
     PersonMerged,
     PersonNotFound,
@@ -21,6 +22,7 @@ from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.people import strict_json
 from peopleinfo.people.history import HistoryLimits, Operation, Origin
 from peopleinfo.people.idempotency import ClientKey
+from peopleinfo.people.index_entries import IndexPlan
 from peopleinfo.people.person import split_record
 from tests.store_kinds import ALL_STORES, Clock, find_all, open_store, person_data, person_filter, scan_all
 from tests.stores.test_history import all_versions
@@ -333,3 +335,23 @@ async def test_erasure_from_the_trash_erases_merged_records(store: OpenedStore, 
             await service(store, clock).before_merge(person.person_id)
     with pytest.raises(MergeNotFound):
         await service(store, clock).get(merge_id)
+
+
+async def test_undo_is_refused_while_another_person_has_a_unique_identifier(
+    store_kind: str, tmp_path: Path, clock: Clock
+) -> None:
+    plan = IndexPlan(identifiers=("email",), unique=frozenset(["email"]))
+    async with open_store(store_kind, tmp_path, clock, plan=plan) as store:
+        anna = await store.create(person_data("Roth", "Anna", email="anna@example.com"))
+        anne = await store.create(ANNE)
+        merged, _ = await service(store, clock).merge(request(anna, anne))
+        assert merged.merge_id is not None
+        third = await store.create(person_data("Berg", "Ida", email="anne@example.com"))
+        with pytest.raises(IdentifierConflict) as refused:
+            await service(store, clock).undo(merged.merge_id, keep={})
+        assert refused.value.person_id == third.person_id
+        assert (await store.get(anna.person_id)).version == 2
+        assert len(await scan_all(store)) == 2
+        await store.replace(third.person_id, person_data("Berg", "Ida"), expected=1)
+        await service(store, clock).undo(merged.merge_id, keep={})
+        assert await fields(store, anne.person_id) == ANNE.to_dict()

@@ -104,7 +104,8 @@ class MergeService:
     ) -> tuple[MergeResult, bool]:
         """Merge records; return the result and whether this call applied it. A repetition returns the first result.
 
-        Raises PersonNotFound, PersonMerged, MergeCycle, MergeTooLarge, VersionConflict, InvalidPerson, IdempotencyKeyConflict.
+        Raises PersonNotFound, PersonMerged, MergeCycle, MergeTooLarge, VersionConflict, InvalidPerson, IdempotencyKeyConflict,
+        IdentifierConflict.
         """
         digest = self._digest(strict_json.encode(request), b"merge content")
         merge_id = self._merge_id(key)
@@ -135,7 +136,7 @@ class MergeService:
     ) -> tuple[UndoResult, bool]:
         """Undo a merge; return the result and whether this call applied it.
 
-        Raises MergeNotFound, UndoFirst, ChangedSinceMerge.
+        Raises MergeNotFound, UndoFirst, ChangedSinceMerge, IdentifierConflict.
         """
         while True:
             record = await self.get(merge_id)

@@ -209,13 +209,22 @@ class DynamoDBMerges(MergeEraser):
             after, more_writes = await self._restore_writes(each, change, write.principal)
             people.append(after)
             writes += more_writes
-        async with self._feed.writing(changes):
-            await self._entries.add_words([indexed, *(each.indexed for each in restored)])
-            done = await transact(self._table, writes)
+        incoming = [
+            Incoming(home, person_id, data),
+            *(Incoming(each.merged.home, each.change.person_id, each.change.data) for each in restored),
+        ]
+        all_indexed = [indexed, *(each.indexed for each in restored)]
+        try:
+            async with self._feed.writing(changes):
+                await self._unique.check(incoming)
+                await self._entries.add_words(all_indexed)
+                done = await transact(self._table, writes)
+        except (IdentifierConflict, IdentifierPending):
+            await self._undo_all(all_indexed)
+            raise
         if not done:
             await self._feed.withdraw(changes)
-            for entries in (indexed, *(each.indexed for each in restored)):
-                await self._undo_entries(entries)
+            await self._undo_all(all_indexed)
             return None
         self._format.evict_key(home)
         with non_atomic_writes():
@@ -238,6 +247,10 @@ class DynamoDBMerges(MergeEraser):
         item = target.key | each.merged.kept | attributes | self._entries.indexed
         writes = [remove_merged(each.merged), *store_writes(home, target, item)]
         return record, writes + await self._logs.writes(home, record.version, each.change.log)
+
+    async def _undo_all(self, indexed: Sequence[IndexChange]) -> None:
+        for change in indexed:
+            await self._undo_entries(change)
 
     def _merged_announcement(self, each: _Current) -> Announcement:
         found, version = each.found, each.record.version + 1

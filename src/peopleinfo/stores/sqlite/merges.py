@@ -160,6 +160,7 @@ class SqliteMerges:
             body = self._encrypted(db, seq, StoredPerson(change.person_id, version.version, version.body))
             self._recorder.archive(db, seq, version._replace(body=body), record.version, now)
         db.execute("DELETE FROM merged_people WHERE seq = ?", (seq,))
+        self._entries.check_unique(db, seq, change.data)
         self._entries.add(db, [(seq, change.data)])
         key = change.data.surname_key
         key = self._encryptor.index(key) if self._encryptor else key
