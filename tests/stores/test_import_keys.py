@@ -9,6 +9,7 @@ import pytest
 from peopleinfo.bulk.importer import Importer, ImportTarget
 from peopleinfo.bulk.upsert_options import DEFAULT_UPSERT, UpsertOptions
 from peopleinfo.errors import FieldAccessDenied, InvalidSearch
+from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.people.index_entries import NO_INDEX, IndexPlan
 from peopleinfo.people.person import decode_fields
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.bulk.rows import RowResult
     from peopleinfo.people.store import Store
+    from peopleinfo.stores.service_store import OpenedStore
     from tests.store_kinds import Clock
 
 STORE_KINDS = ["sqlite", ENCRYPTED, "ministack", ENCRYPTED_TABLE]
@@ -148,3 +150,16 @@ async def test_rows_with_a_unique_identifier_of_another_person_are_rejected(
         resumed = await later.import_rows(object_rows([*rows, {"person_name": "Bo", "email": "ben@example.org"}]))
         assert statuses(resumed)[-1] == "rejected"
         assert (await people(store)).keys() == {"Anna", "Ben", "Bob", "Eva"}
+
+
+async def test_row_of_a_merged_person_is_a_conflict(store: OpenedStore, clock: Clock) -> None:
+    anna, anne = [await store.create(person(name, "Roth")) for name in ("Anna", "Anne")]
+    merges = MergeService(store.merges, secret=store.secret, now=clock.now)
+    versions = {record.person_id: 1 for record in (anna, anne)}
+    await merges.merge(MergeRequest(anna.person_id, (anne.person_id,), versions, {}))
+    rows = object_rows([{"person_id": anne.person_id, "person_name": "Annette", "person_surname": "Roth"}])
+    (result,) = await run(cast("Store", store), clock, rows, UpsertOptions("person_id"))
+    assert (result.status, result.person_id) == ("conflict", anne.person_id)
+    assert [error.pointer for error in result.errors] == ["/person_id"]
+    assert anna.person_id in result.errors[0].reason
+    assert (await people(cast("Store", store))).keys() == {"Anna"}

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from peopleinfo.bulk.decisions import Decision, KeyedRow
 from peopleinfo.bulk.row_validation import own_fields, validate, without_read_only_fields
 from peopleinfo.bulk.rows import as_cell
-from peopleinfo.errors import FieldError, IdentifierConflict, InvalidPerson, VersionConflict
+from peopleinfo.errors import (
+    FieldError,
+    IdentifierConflict,
+    InvalidPerson,
+    PersonMerged,
+    PersonNotFound,
+    VersionConflict,
+)
 from peopleinfo.people.person import MAX_RECORD_SIZE, StoredPerson, parse_person, split_record
 from peopleinfo.people.service import apply_merge_patch
 from peopleinfo.people.store import BulkStore, PersonReader, Replacement
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
 
+_MAX_READS: Final = 16  # concurrent reads
 _MAX_ATTEMPTS: Final = 5  # for a record that other clients change at the same time
 _NEW: Final = FieldError("/person_id", "no person has this id: stored as a new person")
 
@@ -56,7 +65,7 @@ class Updates:
             if not pending:
                 break
             batch = _Batch(await self._read([decided[index] for index in pending]), self._mode, today)
-            results = [batch.decide(decided[index]) for index in pending]
+            results = await self._without_merged([batch.decide(decided[index]) for index in pending])
             failed = await self._replace(batch, origin) if origin else {}
             retried = []
             for index, result in zip(pending, results, strict=True):
@@ -79,6 +88,30 @@ class Updates:
     async def _read(self, decisions: Sequence[Decision]) -> dict[str, StoredPerson]:
         ids = list(dict.fromkeys(one.action.person_id for one in decisions if isinstance(one.action, KeyedRow)))
         return {record.person_id: record for record in await self._store.get_many(ids) if record}
+
+    async def _without_merged(self, decisions: list[Decision]) -> list[Decision]:
+        """Report a conflict for each row that would create the person of a merged record again."""
+        ids = [one.row.data["person_id"] for one in decisions if one.errors == (_NEW,)]
+        survivors: dict[str, str | None] = {}
+        for start in range(0, len(ids), _MAX_READS):
+            group = ids[start : start + _MAX_READS]
+            survivors |= zip(group, await asyncio.gather(*map(self._survivor, group)), strict=True)
+        return [
+            _merged(one, survivor)
+            if one.errors == (_NEW,) and (survivor := survivors[one.row.data["person_id"]])
+            else one
+            for one in decisions
+        ]
+
+    async def _survivor(self, person_id: str) -> str | None:
+        """Return the id of the record into which a record is merged, or None."""
+        try:
+            await self._store.get(person_id)
+        except PersonMerged as merged:
+            return merged.merged_into
+        except PersonNotFound:
+            pass
+        return None
 
     async def _replace(self, batch: _Batch, origin: Origin) -> dict[str, Exception]:
         """Store the changes of a batch; return the errors by id."""
@@ -157,3 +190,9 @@ def _conflict(decision: Decision, actual: int | None) -> Decision:
     action = decision.action
     person_id = action.person_id if isinstance(action, KeyedRow) else decision.person_id
     return Decision(decision.row, "conflict", (FieldError("/version", reason),), person_id)
+
+
+def _merged(decision: Decision, survivor: str) -> Decision:
+    person_id = decision.row.data["person_id"]
+    reason = f"the person is merged into {survivor}: change that person, or undo the merge and import the row again"
+    return Decision(decision.row, "conflict", (FieldError("/person_id", reason),), person_id)
