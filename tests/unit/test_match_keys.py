@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.matching.candidates import FoundEntry, find, rank
+from peopleinfo.matching.entries import MatchEntries
 from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys
 from peopleinfo.matching.keys import MAX_BLOCK, SUB_SIZE, Entry, Hasher, Lookup, key_values
 from peopleinfo.matching.record import MatchRecord, prepare
 from peopleinfo.matching.selection import MIN_FETCHED, Hit, worth_fetching
+from peopleinfo.people.index_entries import DEFAULT_PLAN
+from peopleinfo.people.person import PersonData
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -105,6 +108,39 @@ def test_each_identifier_has_an_entry() -> None:
     assert len(HASHER.entries(record)) == 6
     other = prepare({"person_name": "Bert", "email": "a@b.example"}, identifiers=("email",))
     assert kinds_found(other, record) == {"identifier"}
+
+
+TEXTS = st.one_of(
+    st.none(), st.text(max_size=70), st.sampled_from(("Ó Murchú, Jr.", "van der Berg", "李小龙", "0", "²3 x 007"))
+)
+STORED = st.builds(
+    PersonData,
+    person_name=TEXTS,
+    person_surname=TEXTS,
+    person_birthdate=st.one_of(TEXTS, st.sampled_from(("1980-04-03", "1980-04", "--04-03", "19800403"))),
+    person_address=TEXTS,
+    extra=st.fixed_dictionaries({}, optional={"email": st.one_of(TEXTS, st.just("A@b.example")), "phone": TEXTS}),
+)
+
+
+@given(STORED)
+def test_entries_are_those_of_a_record_prepared_for_a_comparison(data: PersonData) -> None:
+    record = prepare({**data.extra, **data.to_dict()}, identifiers=("email", "phone"))
+    assert MatchEntries(b"0" * 32).of(data, DEFAULT_PLAN) == list(dict.fromkeys(HASHER.entries(record)))
+
+
+def test_stored_keys_of_this_version_do_not_change() -> None:
+    data = PersonData(
+        person_name="Søren 2nd", person_surname="O’Brien", person_birthdate="1980-04-03", person_address="12 Elm, 08000"
+    )
+    entries = MatchEntries(b"0" * 32).of(data, DEFAULT_PLAN)
+    assert [key.hex() for key, _ in entries] == [
+        "0242f7971f785559",
+        "f6bd9a380e3ff295",
+        "c47235e065790f37",
+        "9739594dbe42de48",
+    ]
+    assert {sub.hex() for _, sub in entries} == {"54a8160ca0d42579"}
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from peopleinfo.matching.keys import Hasher
-from peopleinfo.matching.record import prepare
+from peopleinfo.matching.keys import Entry, Hasher
+from peopleinfo.matching.record import prepare_keys
 from peopleinfo.people.index_entries import DUPLICATES
 
 if TYPE_CHECKING:
-    from peopleinfo.matching.keys import Entry
     from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.people.person import PersonData
 
@@ -23,16 +22,12 @@ class MatchEntries:
 
     def of(self, data: PersonData, plan: IndexPlan) -> list[Entry]:
         """Return the match entries of a person; none unless the plan has the index `duplicates`."""
+        keys, sub = self.keys_and_sub(data, plan)
+        return [Entry(key, sub) for key in keys]
+
+    def keys_and_sub(self, data: PersonData, plan: IndexPlan) -> tuple[list[bytes], bytes]:
+        """Return the keys of the match entries of a person, without duplicates, and the sub of all of them."""
         if DUPLICATES not in plan.indexes:
-            return []
-        return list(dict.fromkeys(self.hasher.entries(prepare(_fields(data), identifiers=plan.identifiers))))
-
-
-def _fields(data: PersonData) -> dict[str, Any]:
-    return {
-        **data.extra,
-        "person_name": data.person_name,
-        "person_surname": data.person_surname,
-        "person_birthdate": data.person_birthdate,
-        "person_address": data.person_address,
-    }
+            return [], b""
+        keys, sub = self.hasher.keys_and_sub(prepare_keys(data, plan.identifiers))
+        return list(dict.fromkeys(keys)), sub

@@ -7,8 +7,9 @@ birthdate; it excludes people that cannot be candidates before they are fetched 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.matching.comparison import swap_day_and_month
@@ -25,6 +26,7 @@ KEYS_VERSION: Final = 1
 KEY_SIZE: Final = 8  # bytes
 SUB_SIZE: Final = 8  # bytes
 MAX_BLOCK: Final = 400  # entries that one look-up reads
+_REPEATED_VALUES: Final = 32_768  # sounds and birthdates whose hashes are cached, 250 bytes each
 _KEY_SOUNDS: Final = 3  # classes of a sound in a key
 _ROUGH_SOUNDS: Final = 2
 _REVEALED_FIELDS: Final[dict[KeyKind, tuple[str, ...]]] = {
@@ -67,11 +69,25 @@ class Hasher:
     """Derives keys and subs with a key of the deployment's secret. Pure and safe to share between threads."""
 
     def __init__(self, secret: bytes) -> None:
-        self._key = derive_key(secret, "match keys")
+        key = derive_key(secret, "match keys")
+        # Hashes of the key, which are copied for each value.
+        self._empty = {size: blake2b(digest_size=size, key=key) for size in (1, 2, KEY_SIZE)}
+        self._started: dict[KeyKind, blake2b] = {kind: self._start(kind) for kind in get_args(KeyKind)}
+        self._repeated_key = lru_cache(_REPEATED_VALUES)(self._new_key)
+        self._name = lru_cache(_REPEATED_VALUES)(self._new_name)
+        self._days = lru_cache(_REPEATED_VALUES)(self._new_days)
 
     def key(self, kind: KeyKind, value: str) -> bytes:
         """Return the key of a value."""
-        return self._hash(f"{KEYS_VERSION}|{_NAMESPACES.get(kind, kind)}|{value}", KEY_SIZE)
+        return self._repeated_key(kind, value) if kind in _UNORDERED else self._new_key(kind, value)
+
+    def _new_key(self, kind: KeyKind, value: str) -> bytes:
+        return _finished(self._started[kind], value)
+
+    def _start(self, kind: KeyKind) -> blake2b:
+        started = self._empty[KEY_SIZE].copy()
+        started.update(f"{KEYS_VERSION}|{_NAMESPACES.get(kind, kind)}|".encode())
+        return started
 
     def value(self, kind: str, value: str) -> bytes:
         """Return the hash of a value that is counted: of a field, or of a word in an address."""
@@ -79,8 +95,12 @@ class Hasher:
 
     def entries(self, record: MatchRecord) -> list[Entry]:
         """Return the entries to store for a person: at most one of each kind, and one for each identifier."""
-        sub = self.sub(record)
-        return [Entry(self.key(kind, value), sub) for kind, value in key_values(record)]
+        keys, sub = self.keys_and_sub(record)
+        return [Entry(key, sub) for key in keys]
+
+    def keys_and_sub(self, record: MatchRecord) -> tuple[list[bytes], bytes]:
+        """Return the keys of the entries to store for a person, and their sub."""
+        return [self.key(kind, value) for kind, value in key_values(record)], self.sub(record)
 
     def lookups(self, record: MatchRecord) -> list[Lookup]:
         """Return the queries for the candidates of a person: its own keys, and the birthdate with day and month swapped."""
@@ -105,12 +125,13 @@ class Hasher:
 
         The first byte of a name is a hash of its first two sounds, the second one a hash of all its sounds.
         """
-        born = record.birthdate
-        days = self._part(born[:4], 2) + self._part(born[4:], 2)
-        return self._name(record.name_sound) + self._name(record.surname_sound) + days
+        return self._name(record.name_sound) + self._name(record.surname_sound) + self._days(record.birthdate)
 
-    def _name(self, sounds: str) -> bytes:
+    def _new_name(self, sounds: str) -> bytes:
         return self._part(sounds[:_ROUGH_SOUNDS], 1) + self._part(sounds, 1)
+
+    def _new_days(self, born: str) -> bytes:
+        return self._part(born[:4], 2) + self._part(born[4:], 2)
 
     def _part(self, value: str, size: int) -> bytes:
         """Return a hash without the value that represents an absent field."""
@@ -120,7 +141,13 @@ class Hasher:
         return digest if any(digest) else b"\1" * size
 
     def _hash(self, value: str, size: int) -> bytes:
-        return blake2b(value.encode(), digest_size=size, key=self._key).digest()
+        return _finished(self._empty[size], value)
+
+
+def _finished(started: blake2b, value: str) -> bytes:
+    digest = started.copy()
+    digest.update(value.encode())
+    return digest.digest()
 
 
 def key_values(record: MatchRecord) -> Iterator[tuple[KeyKind, str]]:
@@ -129,9 +156,10 @@ def key_values(record: MatchRecord) -> Iterator[tuple[KeyKind, str]]:
     if record.birthdate:
         yield "birthdate", record.birthdate
     if name and surname:  # sorted, so that swapped names share a key
-        yield "names", "|".join(sorted((name, surname)))
+        yield "names", f"{name}|{surname}" if name < surname else f"{surname}|{name}"
     if record.numbers:
-        number = min(record.numbers, key=lambda digits: (-len(digits), digits))  # the longest one, often a postcode
+        longest = max(map(len, record.numbers))  # often a postcode
+        number = min([digits for digits in record.numbers if len(digits) == longest])
         if surname:
             yield "surname_address", f"{surname}|{number}"
         if name and name != surname:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.errors import FieldAccessDenied
@@ -14,6 +15,8 @@ from peopleinfo.people.sounds import sound
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from peopleinfo.people.person import PersonData
+
 _SEPARATORS: Final = re.compile(r"[\s,;/\-\u00ad‐‑‒–—―−]+")  # noqa: RUF001 (hyphens divide names)
 _COMPLETE: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)", re.ASCII)
 _PARTIAL: Final = re.compile(r"(\d{4})(?:-(\d\d))?|--(\d\d)-(\d\d)", re.ASCII)
@@ -24,6 +27,8 @@ _GENERATIONS: Final = {
     "iii": "3", "neto": "3", "iv": "4",
 }  # fmt: skip
 _MIN_WORD_LENGTH: Final = 2
+_CACHED: Final = 32_768  # names and birthdates, which repeat; at most 300 bytes each
+_MAX_CACHED_LENGTH: Final = 64  # characters
 
 
 class MatchRecord(NamedTuple):
@@ -79,6 +84,18 @@ def prepare(
     )
 
 
+def prepare_keys(data: PersonData, identifiers: Iterable[str]) -> MatchRecord:
+    """Prepare what the keys of a person contain, without what only a comparison reads."""
+    born, address = data.person_birthdate, data.person_address
+    return MatchRecord(
+        name_sound=_sounds(data.person_name)[0],
+        surname_sound=_sounds(data.person_surname)[1],
+        birthdate=_birthdate(born)[0] if born else "",
+        numbers=_numbers(_WORDS.findall(address)) if address else frozenset(),
+        identifiers=_identifiers(data.extra, identifiers) if data.extra else (),
+    )
+
+
 def check_access(hidden: frozenset[str]) -> None:
     """Raise FieldAccessDenied if a principal with these hidden fields can compare neither names nor birthdates."""
     needed = {"person_name", "person_surname", "person_birthdate"}
@@ -86,18 +103,38 @@ def check_access(hidden: frozenset[str]) -> None:
         raise FieldAccessDenied(sorted(needed))
 
 
+def _sounds(name: str | None) -> tuple[str, str]:
+    """Return the sounds of the first part of a name and of the whole name."""
+    if not name:
+        return "", ""
+    return _cached_name_sounds(name) if len(name) <= _MAX_CACHED_LENGTH else _name_sounds(name)
+
+
+def _name_sounds(name: str) -> tuple[str, str]:
+    parts, _ = _parts_of_name(name)
+    return (sound(parts[0]), sound("".join(parts))) if parts else ("", "")
+
+
+_cached_name_sounds = lru_cache(_CACHED)(_name_sounds)
+
+
 def _split_name(value: Any) -> tuple[tuple[str, ...], str]:
     """Return the folded parts of a name, and the generation that a suffix such as Jr. expresses."""
-    if not isinstance(value, str):
-        return (), ""
+    return _parts_of_name(value) if isinstance(value, str) else ((), "")
+
+
+def _parts_of_name(value: str) -> tuple[tuple[str, ...], str]:
     parts = [part for text in _SEPARATORS.split(value) if (part := fold(text))]
     generation = next((_GENERATIONS[part] for part in parts[1:] if part in _GENERATIONS), "")
     return tuple(part for i, part in enumerate(parts) if not i or part not in _GENERATIONS), generation
 
 
 def _birthdate(value: Any) -> tuple[str, str]:
-    if not isinstance(value, str):
-        return "", ""
+    return _parse_birthdate(value) if isinstance(value, str) and len(value) <= _MAX_CACHED_LENGTH else ("", "")
+
+
+@lru_cache(_CACHED)
+def _parse_birthdate(value: str) -> tuple[str, str]:
     if found := _COMPLETE.fullmatch(value):
         return "".join(found.groups()), ""
     if found := _PARTIAL.fullmatch(value):
@@ -110,9 +147,12 @@ def _address(value: Any) -> tuple[frozenset[str], frozenset[str]]:
     if not isinstance(value, str):
         return frozenset(), frozenset()
     tokens = _WORDS.findall(value)
-    numbers = frozenset(token.lstrip("0") for token in tokens if token.isdigit())
     words = (fold(token) for token in tokens if not token.isdigit() and len(token) >= _MIN_WORD_LENGTH)
-    return numbers - {""}, frozenset(words)
+    return _numbers(tokens), frozenset(words)
+
+
+def _numbers(tokens: Iterable[str]) -> frozenset[str]:
+    return frozenset([number for token in tokens if token.isdigit() and (number := token.lstrip("0"))])
 
 
 def _identifiers(fields: Mapping[str, Any], names: Iterable[str]) -> tuple[tuple[str, str], ...]:

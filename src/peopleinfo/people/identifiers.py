@@ -87,15 +87,16 @@ def values_of(fields: Mapping[str, Any], identifiers: Iterable[str]) -> Iterator
                 yield name, str(item)
 
 
-def keys_of(name: str, value: str) -> list[str]:
+@lru_cache(maxsize=256)  # the search index and the match index of a person contain the same keys
+def keys_of(name: str, value: str) -> tuple[str, ...]:
     """Return the index keys of one value of an identifier."""
     if is_phone_field(name):
         key = _stored_phone_key(value)
-        return [f"+{key}"] if key else []
+        return (f"+{key}",) if key else ()
     if mail := mail_of(value):
-        return [f"@{mail}"]
+        return (f"@{mail}",)
     key = fold(value)
-    return [f"={key}"] if key else []
+    return (f"={key}",) if key else ()
 
 
 def have_common_keys(people: Iterable[Mapping[str, Any]], identifiers: Iterable[str]) -> bool:

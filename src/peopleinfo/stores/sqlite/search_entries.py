@@ -137,8 +137,9 @@ class SearchEntries:
         keys, order = keys_and_order(data, plan)
         if code := self.code:
             order = map_words(order, lambda word: code(word)[:ORDER_CODE])
-        matches = [(key_text(key), sub_text(sub), seq) for key, sub in self._duplicates.of(data, plan)]
-        return _Entries(order, seq, keys, matches)
+        found, sub = self._duplicates.keys_and_sub(data, plan)
+        names = sub_text(sub)
+        return _Entries(order, seq, keys, [(key_text(key), names, seq) for key in found])
 
     def _insert(self, db: sqlite3.Connection, people: list[_Entries]) -> None:
         people = sorted(people)
