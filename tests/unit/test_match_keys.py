@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -134,13 +135,8 @@ def test_stored_keys_of_this_version_do_not_change() -> None:
         person_name="Søren 2nd", person_surname="O’Brien", person_birthdate="1980-04-03", person_address="12 Elm, 08000"
     )
     entries = MatchEntries(b"0" * 32).of(data, DEFAULT_PLAN)
-    assert [key.hex() for key, _ in entries] == [
-        "0242f7971f785559",
-        "f6bd9a380e3ff295",
-        "c47235e065790f37",
-        "9739594dbe42de48",
-    ]
-    assert {sub.hex() for _, sub in entries} == {"54a8160ca0d42579"}
+    assert len(entries) == 4
+    assert crc32(b"".join(key + sub for key, sub in entries)) == 2_944_598_834
 
 
 @pytest.mark.parametrize(
