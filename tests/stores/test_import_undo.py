@@ -12,6 +12,7 @@ from peopleinfo.bulk.import_record import ImportFile
 from peopleinfo.bulk.importer import Importer, ImportTarget
 from peopleinfo.bulk.upsert_options import UpsertOptions
 from peopleinfo.errors import ImportNotFound, ImportUndone, StoreUnavailable
+from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.people.history import HistoryLimits
 from peopleinfo.people.history_service import HistoryService
 from peopleinfo.people.import_log import ImportCounts, ImportState, LeftPerson, Reason
@@ -118,6 +119,20 @@ async def test_undo_lists_people_that_changed_since_and_leaves_them(store: Opene
     }  # fmt: skip
     assert {one["person_surname"] for one in (await fields_by_id(store)).values()} == {"Edited", "Before"}
     assert (await newest(store, clock)).counts == ImportCounts(1, 3, 0, 1, 3)
+
+
+async def test_undo_leaves_people_that_were_merged_since(store: OpenedStore, clock: Clock) -> None:
+    older = await store.create(person_data("Roth", "Anna"))
+    await run_import(store, clock, [{"person_surname": "Roth", "person_name": "Anna"}, {"person_surname": "Berg"}])
+    people = await fields_by_id(store)
+    created = next(one for one, fields in people.items() if one != older.person_id and "person_name" in fields)
+    merges = MergeService(store.merges, secret=store.secret, now=clock.now)
+    versions = {created: 1, older.person_id: 1}
+    merged, _ = await merges.merge(MergeRequest(created, (older.person_id,), versions, {}))
+    assert merged.merge_id is not None
+    assert await undo(store, clock) == [LeftPerson(created, Reason.CHANGED)]
+    await merges.undo(merged.merge_id, keep={})
+    assert set(await fields_by_id(store)) == {created, older.person_id}
 
 
 async def test_imports_are_undone_in_reverse_order_and_repeated_updates_together(

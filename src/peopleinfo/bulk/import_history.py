@@ -11,10 +11,10 @@ from peopleinfo.bulk.import_undo import ImportUndo
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from peopleinfo.bulk.updates import ImportStore
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.import_log import ImportCounts, ImportEntry, ImportLog, ImportState, LeftPerson
     from peopleinfo.people.service import PeopleService
-    from peopleinfo.people.store import BulkStore
 
 _PAGE: int = 100  # entries
 
@@ -34,7 +34,7 @@ class ImportHistory:
     """The log of imports, and their undo."""
 
     def __init__(
-        self, log: ImportLog, secret: bytes, people: PeopleService, history: HistoryService, store: BulkStore
+        self, log: ImportLog, secret: bytes, people: PeopleService, history: HistoryService, store: ImportStore
     ) -> None:
         self._log = log
         self._secret = secret

@@ -27,12 +27,12 @@ from peopleinfo.people.store import Checkpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from peopleinfo.bulk.updates import ImportStore
     from peopleinfo.people.history import PersonVersion
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.import_log import ImportBatch, ImportEntry, ImportLog
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService, Precondition
-    from peopleinfo.people.store import BulkStore
 
 _CONCURRENT: Final = 50  # people that are undone at the same time
 _MAX_ATTEMPTS: Final = 5  # for a person that another process changes or undoes at the same time
@@ -64,7 +64,7 @@ class _Versions(NamedTuple):
 class ImportUndo:
     """Undoes imports. Every step can be repeated, so an interrupted undo resumes, and two at once do no harm."""
 
-    def __init__(self, people: PeopleService, history: HistoryService, store: BulkStore, log: ImportLog) -> None:
+    def __init__(self, people: PeopleService, history: HistoryService, store: ImportStore, log: ImportLog) -> None:
         self._people = people
         self._history = history
         self._store = store
@@ -123,7 +123,7 @@ class ImportUndo:
         """Delete a person that the import created; return why the person is left unchanged, None if not."""
         try:
             current = await self._people.get(person_id)
-            if current.version > 1 and not await self._is_as_created(current):
+            if current.version > 1 and not await self._can_be_deleted(current):
                 return Reason.CHANGED
             await self._people.delete(person_id, precondition=_at_version(current.version), principal=principal)
         except PersonNotFound:
@@ -132,7 +132,10 @@ class ImportUndo:
             return Reason.CHANGED
         return None
 
-    async def _is_as_created(self, current: StoredPerson) -> bool:
+    async def _can_be_deleted(self, current: StoredPerson) -> bool:
+        """Return whether a person is as the import created it, and no other record is merged into it."""
+        if len(await self._store.merge_group(current.person_id)) > 1:
+            return False
         try:
             first = await self._history.version(current.person_id, 1)
         except VersionNotFound:
