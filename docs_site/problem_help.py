@@ -172,6 +172,7 @@ HTTP_ERRORS: Final = {
     ),
     404: Help("The path does not exist.", "Check the path against `/docs`."),
     405: Help("The path does not have this method.", "Use a method of the `Allow` header."),
+    406: Help("The client accepts no JSON from the FHIR facade.", "Send `Accept: application/fhir+json`."),
     408: Help(
         "The body did not arrive within `PEOPLEINFO_BODY_TIMEOUT`.",
         "Send the body faster, or in smaller parts.",

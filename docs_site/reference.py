@@ -98,7 +98,8 @@ def errors() -> str:
         "",
         (
             "Every error is a problem document (RFC 9457) of the media type `application/problem+json`. Its `type` is "
-            "`urn:peopleinfo:problem:` and the slug. `detail` describes the single case, and `request_id` locates it in the log."
+            "`urn:peopleinfo:problem:` and the slug. `detail` describes the single case, and `request_id` locates it in the log. Under `/fhir`, the same errors are OperationOutcomes, "
+            "with 400 instead of 422."
         ),
         "",
         "## Problem types",

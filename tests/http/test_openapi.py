@@ -114,7 +114,9 @@ def test_every_error_is_described_as_a_problem() -> None:
     for path, _, operation in operations():
         for status, response in operation["responses"].items():
             if status.startswith(("4", "5")) and not path.startswith("/status"):
-                assert set(response["content"]) == {"application/problem+json"}
+                is_fhir = path.startswith("/fhir/")
+                media_type = "application/fhir+json" if is_fhir else "application/problem+json"
+                assert set(response["content"]) == {media_type}
 
 
 def routes() -> dict[str, set[str]]:

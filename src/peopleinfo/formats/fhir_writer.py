@@ -19,6 +19,11 @@ _ELEMENT: Final = re.compile(r"_?[a-z][A-Za-z]{0,63}", re.ASCII)
 
 
 def write_patient(body: bytes) -> bytes:
+    """Return the JSON of a stored record as a Patient."""
+    return strict_json.encode(patient_of(body))
+
+
+def patient_of(body: bytes) -> dict[str, Any]:
     """Return a stored record as a Patient."""
     fields = decode_fields(body)
     person_id, version, _, updated_at = (fields.pop(name) for name in READ_ONLY_FIELDS)
@@ -39,7 +44,7 @@ def write_patient(body: bytes) -> bytes:
         patient[name.removeprefix(PREFIX)] = fields.pop(name)
     record = {"person_id": person_id, "version": version} | fields
     patient["extension"] = [{"url": RECORD, "valueString": strict_json.encode(record).decode()}]
-    return strict_json.encode(patient)
+    return patient
 
 
 def _name(fields: dict[str, Any]) -> list[dict[str, Any]]:

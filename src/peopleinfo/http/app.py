@@ -51,6 +51,7 @@ def create_app(services: Services, settings: Settings) -> App:
     app.req_options.strip_url_path_trailing_slash = True
     problems.register(app)
     routes.add_people_routes(app, services, body_timeout=settings.body_timeout)
+    routes.add_fhir_routes(app, services, body_timeout=settings.body_timeout)
     routes.add_operations_routes(app, services)
     for operation in OPERATIONS:
         for status in _ERRORS:

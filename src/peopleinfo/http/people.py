@@ -159,14 +159,7 @@ class PersonResource(EvaluatesConditions):
 
     async def _redirect(self, req: Request, resp: Response, merged: PersonMerged) -> None:
         """Redirect to the outermost survivor. No cache may store the response, because the merge can be undone."""
-        survivor = merged.merged_into
-        while True:
-            try:
-                await self._people.get_cached(survivor)
-            except PersonMerged as outer:
-                survivor = outer.merged_into
-            else:
-                break
+        survivor = await outermost_survivor(self._people, merged)
         members = {"merged_into": survivor, "merge_id": merged.merge_id}
         respond(req, resp, _MERGED, str(merged), members=members)
         resp.set_header("Location", f"/v1/people/{survivor}")
@@ -227,6 +220,18 @@ class PersonExportResource:
         resp.data = await export_personal_data(self._history, self._audit, person_id)
         resp.set_header("Cache-Control", "private, no-store")
         resp.downloadable_as = "person.json"
+
+
+async def outermost_survivor(people: PeopleService, merged: PersonMerged) -> str:
+    """Return the id of the record into which a merged record leads, directly or through other merges."""
+    survivor = merged.merged_into
+    while True:
+        try:
+            await people.get_cached(survivor)
+        except PersonMerged as outer:
+            survivor = outer.merged_into
+        else:
+            return survivor
 
 
 def _parse_erase(value: Any) -> bool:

@@ -11,7 +11,9 @@ import structlog
 from peopleinfo import errors
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import InvalidCursor, InvalidInput
+from peopleinfo.http import fhir_documents
 from peopleinfo.http.bodies import Disconnected
+from peopleinfo.http.openapi.operation_types import FHIR
 from peopleinfo.matching import errors as matching_errors
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import is_hidden
@@ -25,6 +27,8 @@ _CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; equal for all inval
 _REPRESENTATION_HEADERS: Final = (
     "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Length", "ETag", "Location",
 )  # fmt: skip
+_BAD_REQUEST: Final = 400
+_UNPROCESSABLE: Final = 422
 _MAX_ERRORS: Final = 100  # listed in one response
 _REPAIR_DELAY: Final = 30  # seconds for Retry-After when an operator must repair the store
 _log = structlog.get_logger("peopleinfo.http")
@@ -96,12 +100,16 @@ def respond(
     reasons: tuple[errors.FieldError, ...] = (),
     members: dict[str, Any] | None = None,
 ) -> None:
-    """Make the response a problem document; on `/data` it also has the legacy field `error`.
+    """Make the response a problem document; on `/data` it also has the legacy field `error`. On `/fhir`, it is an OperationOutcome.
 
     Representation headers that were set earlier, such as Content-Encoding, are deleted.
     """
     for name in _REPRESENTATION_HEADERS:
         resp.delete_header(name)
+    resp.stream = None
+    if req.path.startswith(fhir_documents.PATH):
+        _respond_fhir(resp, kind, detail, reasons)
+        return
     problem: dict[str, Any] = {
         "type": f"urn:peopleinfo:problem:{kind.slug}",
         "title": kind.title,
@@ -117,7 +125,15 @@ def respond(
     resp.status = kind.status
     resp.content_type = MEDIA_TYPE
     resp.data = strict_json.encode(problem)
-    resp.stream = None
+
+
+def _respond_fhir(
+    resp: falcon.asgi.Response, kind: ProblemType, detail: str, reasons: tuple[errors.FieldError, ...]
+) -> None:
+    status = _BAD_REQUEST if kind.status == _UNPROCESSABLE else kind.status  # the status that FHIR has for a search
+    resp.status = status
+    resp.content_type = FHIR
+    resp.data = strict_json.encode(fhir_documents.outcome(status, kind.slug, detail, reasons[:_MAX_ERRORS]))
 
 
 async def document(req: falcon.asgi.Request, error: Exception) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from peopleinfo.http.docs import DocsResource, OpenApiResource
 from peopleinfo.http.duplicate_review import DuplicatePairResource, DuplicateQueueResource
 from peopleinfo.http.duplicates import DuplicatesResource, MatchResource
 from peopleinfo.http.exports import ExportResource
+from peopleinfo.http.fhir import CapabilityResource, PatientMatchResource, PatientResource, PatientsResource
 from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.history import HistoryResource, RestoreResource, VersionResource
 from peopleinfo.http.import_history import ImportEntryResource, ImportsResource, ImportUndoResource
@@ -69,6 +70,17 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     app.add_route("/v1/duplicates/{pair}", DuplicatePairResource(services.review, body_timeout=body_timeout))
     app.add_route("/v1/changes", ChangesResource(services.history, tokens, services.shutdown))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
+
+
+def add_fhir_routes(app: App, services: Services, *, body_timeout: float) -> None:
+    """Add the routes of the FHIR facade."""
+    people = services.people
+    patients = PatientsResource(people, Cursors(services.imports.secret), body_timeout=body_timeout)
+    app.add_route("/fhir/metadata", CapabilityResource())
+    app.add_route("/fhir/Patient", patients)
+    app.add_route("/fhir/Patient/_search", patients, suffix="search")
+    app.add_route("/fhir/Patient/$match", PatientMatchResource(services.matches, people, body_timeout=body_timeout))
+    app.add_route("/fhir/Patient/{person_id}", PatientResource(people, services.merges))
 
 
 def add_operations_routes(app: App, services: Services) -> None:

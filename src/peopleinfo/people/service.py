@@ -87,7 +87,18 @@ class PeopleService:
         self._secret = secret
         self._now = now
         self._cache = cache
+        self._index = index
         self._search = PeopleSearch(index) if index else None
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The custom fields that find a person."""
+        return self._index.plan.identifiers if self._index else ()
+
+    @property
+    def finds_prefixes(self) -> bool:
+        """Whether a search can find the start of a surname."""
+        return self._index is None or self._index.is_readable
 
     @property
     def today(self) -> date:

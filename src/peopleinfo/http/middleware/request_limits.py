@@ -27,7 +27,7 @@ _BULK_COSTS: Final = {
     "undoImport": 100,
     "exportPerson": 100,
 }
-_CHEAP_OPERATIONS: Final = frozenset({"getPerson", "getPeople", "getMetrics"})
+_CHEAP_OPERATIONS: Final = frozenset({"getPerson", "getPeople", "getMetrics", "readPatient"})
 
 
 def cost(operation: Operation) -> int:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from peopleinfo import __version__
+from peopleinfo.http.fhir_documents import PATH as FHIR_PATH
 from peopleinfo.http.openapi import examples
 from peopleinfo.http.openapi.batch_schemas import BATCH_TYPES
 from peopleinfo.http.openapi.duplicates_schemas import TYPES as DUPLICATES_TYPES
+from peopleinfo.http.openapi.fhir_operations import FHIR_ERRORS, FHIR_TYPES
 from peopleinfo.http.openapi.history_schemas import HISTORY_TYPES
 from peopleinfo.http.openapi.import_schemas import IMPORT_TYPES
 from peopleinfo.http.openapi.list_operations import LIST_TYPES
@@ -38,9 +40,10 @@ _PATH_PARAMETERS: Final = {
     "merge_id": ("The id of the merge.", "string", examples.MERGE_ID),
     "pair": ("The id of the pair: the ids of both people, in order.", "string", "0123456789abcdef" * 4),
 }
-_TAGS: Final = {"/v1/": "people", "/data": "legacy", "/": "operations"}
+_TAGS: Final = {"/v1/": "people", "/fhir/": "fhir", "/data": "legacy", "/": "operations"}
 _TAG_DESCRIPTIONS: Final = {
     "people": "Create, search, change, import and export people.",
+    "fhir": "Read, search and match people as FHIR R4 patients.",
     "legacy": "The API of the service that PeopleInfo replaces.",
     "operations": "Health checks and metrics.",
 }
@@ -71,7 +74,16 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
-    types = (*TYPES, *HISTORY_TYPES, *BATCH_TYPES, *DUPLICATES_TYPES, *IMPORT_TYPES, *LIST_TYPES, *MERGE_TYPES)
+    types = (
+        *TYPES,
+        *HISTORY_TYPES,
+        *BATCH_TYPES,
+        *DUPLICATES_TYPES,
+        *FHIR_TYPES,
+        *IMPORT_TYPES,
+        *LIST_TYPES,
+        *MERGE_TYPES,
+    )
     _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
     return {
         "openapi": "3.1.0",
@@ -109,7 +121,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     responses = {str(status): _response(response) for status, response in operation.responses.items()}
     for status in (*operation.errors, *(() if operation.scope is None else (401, 429)), *_COMMON_ERRORS):
         if status not in operation.responses:
-            responses[str(status)] = _error(status)
+            responses[str(status)] = _error(status, operation.path)
     return responses
 
 
@@ -124,10 +136,12 @@ def _response(response: Response) -> dict[str, Any]:
     return result
 
 
-def _error(status: int) -> dict[str, Any]:
+def _error(status: int, path: str) -> dict[str, Any]:
+    is_fhir = path.startswith(FHIR_PATH)
+    example = examples.operation_outcome(status) if is_fhir else examples.problem(status)
     content = {
-        media_type: {"schema": _schema(kind), "example": examples.problem(status)}
-        for media_type, kind in PROBLEMS.items()
+        media_type: {"schema": _schema(kind), "example": example}
+        for media_type, kind in (FHIR_ERRORS if is_fhir else PROBLEMS).items()
     }
     return {"description": f"{HTTPStatus(status).phrase}.", "content": content}
 

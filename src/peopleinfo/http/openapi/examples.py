@@ -6,9 +6,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from peopleinfo.http.bodies import MERGE_PATCH
+from peopleinfo.http.fhir_documents import MATCH_GRADE, capability_statement, outcome
 from peopleinfo.http.openapi import (
     batch_schemas,
     duplicates_schemas,
+    fhir_operations,
     history_schemas,
     import_schemas,
     list_operations,
@@ -64,6 +66,27 @@ _PATIENT: Final = {
     "resourceType": "Patient",
     "name": [{"use": "official", "family": "Müller", "given": ["Anna"]}],
     "birthDate": "1990-02-11",
+}
+_READ_PATIENT: Final = {
+    "resourceType": "Patient", "id": PERSON_ID, "meta": {"versionId": "1", "lastUpdated": _TIME},
+    **{name: value for name, value in _PATIENT.items() if name != "resourceType"},
+}  # fmt: skip
+_BUNDLE: Final = {
+    "resourceType": "Bundle",
+    "type": "searchset",
+    "total": 1,
+    "link": [],
+    "entry": [
+        {
+            "fullUrl": f"http://127.0.0.1:3000/fhir/Patient/{PERSON_ID}",
+            "resource": _READ_PATIENT,
+            "search": {
+                "extension": [{"url": MATCH_GRADE, "valueCode": "probable"}],
+                "mode": "match",
+                "score": 0.994,
+            },
+        }
+    ],
 }
 _VERSION: Final = {
     "version": 1, "at": _TIME, "by": "clerk", "operation": "created", "fields": ["person_name", "person_surname"],
@@ -232,6 +255,7 @@ BY_MEDIA_TYPE: Final[dict[str, Any]] = {
     "text/csv": "person_name,person_surname,person_birthdate\r\nAnna,Müller,1990-02-11\r\n",
     "text/vcard": "BEGIN:VCARD\r\nVERSION:4.0\r\nN:Müller;Anna;;;\r\nFN:Anna Müller\r\nBDAY:19900211\r\nEND:VCARD\r\n",
     "text/ldif": "dn: cn=Anna Müller\nsn: Müller\ngivenName: Anna\nbirthyear: 1990\nbirthmonth: 2\nbirthday: 11\n",
+    "application/x-www-form-urlencoded": {"family": "Müller"},
     "application/fhir+json": _PATIENT,
     "application/fhir+ndjson": _PATIENT,
     "application/octet-stream": "person_surname;person_birthdate\r\nMüller;1990-02-11\r\n",
@@ -240,11 +264,31 @@ BY_MEDIA_TYPE: Final[dict[str, Any]] = {
 }
 
 
+_BY_FHIR_TYPE: Final[tuple[tuple[Any, Any], ...]] = (
+    (fhir_operations.Patient, _READ_PATIENT),
+    (fhir_operations.Bundle, _BUNDLE),
+    (
+        fhir_operations.Parameters,
+        {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": _PATIENT}]},
+    ),
+    (fhir_operations.CapabilityStatement, capability_statement("http://127.0.0.1:3000/fhir/")),
+)
+
+
 def example(media_type: str, kind: Any) -> Any:
     """Return the example of a body with a type, None for text."""
+    for known, value in _BY_FHIR_TYPE:
+        if known == kind:
+            return value
     if media_type in BY_MEDIA_TYPE:
         return BY_MEDIA_TYPE[media_type]
     return next(value for known, value in BY_TYPE if known == kind)
+
+
+def operation_outcome(status: int) -> dict[str, Any]:
+    """Return the example of an error response of the FHIR facade."""
+    found = problem(status)
+    return outcome(status, found["type"].rpartition(":")[2], found["detail"])
 
 
 def problem(status: int) -> dict[str, Any]:

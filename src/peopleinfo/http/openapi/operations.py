@@ -11,6 +11,7 @@ from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.checked_creation import DuplicateMode
 from peopleinfo.http.openapi.batch_operations import BATCH_OPERATIONS
 from peopleinfo.http.openapi.duplicates_operations import DUPLICATES_OPERATIONS
+from peopleinfo.http.openapi.fhir_operations import FHIR_OPERATIONS
 from peopleinfo.http.openapi.history_operations import HISTORY_OPERATIONS
 from peopleinfo.http.openapi.import_history_operations import IMPORT_HISTORY_OPERATIONS
 from peopleinfo.http.openapi.import_operations import IMPORT_OPERATIONS
@@ -180,6 +181,7 @@ OPERATIONS: Final = (
     *LIST_OPERATIONS,
     *HISTORY_OPERATIONS,
     *DUPLICATES_OPERATIONS,
+    *FHIR_OPERATIONS,
     *MERGE_OPERATIONS,
     *IMPORT_OPERATIONS,
     *IMPORT_HISTORY_OPERATIONS,
@@ -345,6 +347,10 @@ FIELD_ACCESS_OPERATIONS: Final = frozenset(
         "previewImport",
         "exportPeople",
         "exportFound",
+        "readPatient",
+        "findPatients",
+        "searchPatients",
+        "matchPatient",
         "storeData",
         "listData",
     )
