@@ -103,6 +103,15 @@ async def test_search_finds_people_of_a_bulk_creation(store: Store) -> None:
     assert {text: await search(store, text) for text in CASES["typos"].queries} == CASES["typos"].queries
 
 
+async def test_index_of_many_people_created_together_is_exact(tmp_path: Path, clock: Clock) -> None:
+    async with open_store("sqlite", tmp_path, clock) as store:
+        ids = await store.create_many(CROWD * (1_200 // len(CROWD)))
+        await check_index(store, tmp_path / "people.db")
+        for person_id in ids[::20]:
+            await store.delete(person_id)
+        await check_index(store, tmp_path / "people.db")
+
+
 async def test_search_finds_the_current_names_only(store: Store, tmp_path: Path) -> None:
     created = await store.create(person("Anna", "Müller", phone="030 123456", address="12 Elm Row", born="1984-11-05"))
     changed = await store.replace(created.person_id, person("Eva", "Schneider", address="9 Oak Lane"), expected=1)

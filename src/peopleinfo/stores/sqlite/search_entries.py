@@ -25,7 +25,7 @@ from peopleinfo.stores.sqlite.match_rows import key_text, sub_text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from peopleinfo.matching.entries import MatchEntries
     from peopleinfo.people.person import PersonData
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 _COLLAPSED: Final = "="  # first letter of the key that every word of the vocabulary has
 _HASHED: Final = (_COLLAPSED, "~")  # keys of the vocabulary in an index of hashes: words with the same letters or sound
 _INSERT: Final = "INSERT OR IGNORE INTO search_entries (key, names, seq) VALUES"
+# The sorter of SQLite needs less time and memory than that of Python, and no interpreter lock. Temporary tables are in memory.
+_CREATE_STAGE: Final = "CREATE TEMP TABLE IF NOT EXISTS staged_entries (key TEXT NOT NULL, names TEXT NOT NULL, seq INTEGER NOT NULL) STRICT"
+_STAGE: Final = "INSERT INTO staged_entries (key, names, seq) VALUES"
+_INSERT_STAGED: Final = """
+    INSERT OR IGNORE INTO search_entries (key, names, seq) SELECT key, names, seq FROM staged_entries ORDER BY key, names, seq
+"""
+_CLEAR_STAGE: Final = "DELETE FROM staged_entries"
 _DELETE: Final = "DELETE FROM search_entries WHERE key = ? AND names = ? AND seq = ?"
 _HAS_KEY: Final = "SELECT 1 FROM search_entries WHERE key = ? LIMIT 1"
 _OTHERS: Final = """
@@ -40,6 +47,7 @@ _OTHERS: Final = """
 """
 _INSERT_WORD: Final = "INSERT OR IGNORE INTO search_words (key, word) VALUES"
 _DELETE_WORD: Final = "DELETE FROM search_words WHERE key = ? AND word = ?"
+_STAGED_PEOPLE: Final = 500  # more people are staged, as many at a time
 _DELETE_OF_PEOPLE: Final = "DELETE FROM search_entries WHERE seq IN (SELECT value FROM json_each(?))"
 _DELETE_UNUSED_WORDS: Final = f"""
     DELETE FROM search_words WHERE NOT EXISTS (SELECT 1 FROM search_entries WHERE key = '{NAME}' || search_words.word)
@@ -68,6 +76,19 @@ class _Rows(NamedTuple):
     names: list[str]
     seqs: list[int]
 
+    def values(self) -> list[str | int]:
+        """Return the values of all rows. One list: many tuples would be slow to collect."""
+        values: list[str | int] = [0] * (3 * len(self.keys))
+        values[0::3], values[1::3], values[2::3] = self
+        return values
+
+    def sorted_values(self) -> list[str | int]:
+        """Return the values of all rows in the order of the file."""
+        order = sorted(range(len(self.keys)), key=self.keys.__getitem__)
+        keys, names, seqs = self
+        ordered = _Rows([keys[i] for i in order], [names[i] for i in order], [seqs[i] for i in order])
+        return ordered.values()
+
 
 class SearchEntries:
     """Writes entries and the vocabulary. With `code` the index contains a hash in place of each word."""
@@ -86,11 +107,14 @@ class SearchEntries:
         self.number = _register(db, f"{'hashes' if code else 'words'}:{plan.text}")
         self._plans = {self.number: plan}
 
-    def add(self, db: sqlite3.Connection, people: Iterable[tuple[int, PersonData]]) -> None:
+    def add(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add new people, without a check of unique identifiers."""
-        self._insert(db, [self._entries(seq, data, self.plan) for seq, data in people])
+        if len(people) > _STAGED_PEOPLE:
+            self._add_staged(db, people)
+        else:
+            self._insert(db, [self._entries(seq, data, self.plan) for seq, data in people])
 
-    def add_unique(self, db: sqlite3.Connection, people: Iterable[tuple[int, PersonData]]) -> None:
+    def add_unique(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add new people. Raises IdentifierConflict if another person has a unique identifier of one of them."""
         if not self.plan.unique:
             self.add(db, people)
@@ -141,10 +165,22 @@ class SearchEntries:
         names = sub_text(sub)
         return _Entries(order, seq, keys, [(key_text(key), names, seq) for key in found])
 
+    def _add_staged(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
+        """Add many people. Rows in the order of the file change each of its pages once."""
+        words: set[str] = set()
+        db.execute(_CREATE_STAGE)
+        for start in range(0, len(people), _STAGED_PEOPLE):
+            entries = [self._entries(seq, data, self.plan) for seq, data in people[start : start + _STAGED_PEOPLE]]
+            insert_values(db, _STAGE, 3, self._rows(entries).values())
+            words |= _words_of(entries)
+        db.execute(_INSERT_STAGED)
+        db.execute(_CLEAR_STAGE)
+        self._insert_words(db, words)
+
     def _insert(self, db: sqlite3.Connection, people: list[_Entries]) -> None:
         people = sorted(people)
-        insert_values(db, _INSERT, 3, _sorted_values(self._rows(people)))
-        self._insert_words(db, {word for person in people for key in person.keys if (word := name_of(key))})
+        insert_values(db, _INSERT, 3, self._rows(people).sorted_values())
+        self._insert_words(db, _words_of(people))
 
     def _rows(self, people: list[_Entries]) -> _Rows:
         rows = _Rows([], [], [])
@@ -186,14 +222,9 @@ class SearchEntries:
         return [(self.code(key), code) for key in bucket_keys(word) if key[0] in _HASHED]
 
 
-def _sorted_values(rows: _Rows) -> list[str | int]:
-    """Return the values of all rows in the order of the file. One list: many tuples would be slow to collect."""
-    order = sorted(range(len(rows.keys)), key=rows.keys.__getitem__)
-    values: list[str | int] = [0] * (3 * len(order))
-    values[0::3] = [rows.keys[index] for index in order]
-    values[1::3] = [rows.names[index] for index in order]
-    values[2::3] = [rows.seqs[index] for index in order]
-    return values
+def _words_of(people: Iterable[_Entries]) -> set[str]:
+    """Return the words of the names of people."""
+    return {word for person in people for key in person.keys if (word := name_of(key))}
 
 
 def delete_people(db: sqlite3.Connection, seqs: str) -> None:
