@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 _KINDS: Final = {"kTraditionalVariant", "kSimplifiedVariant", "kZVariant", "kSemanticVariant"}
 # Variants in surnames that neither source relates: registered forms of Japanese family registers.
-_SURNAMES: Final = ("邉邊", "𠮷吉", "槗橋", "嶋島", "嶌島", "冨富", "渕淵", "桒桑", "㟢崎", "栁柳", "髙高", "﨑崎")
+_SURNAMES: Final = (
+    "齋齊", "壷壺", "篭籠", "籔藪", "楳梅", "枩松", "圡土", "祗祇", "靏鶴", "靍鶴", "鰺鯵", "淸清", "穐秋", "騨驒", "蓑簑", "尙尚", "曻昇", "杤栃",
+    "蠅蝿", "頰頬", "鴬鶯", "㐂喜", "曵曳", "⻆角", "薗園", "邉邊", "𠮷吉", "槗橋", "嶋島", "嶌島", "冨富", "渕淵", "桒桑", "㟢崎", "栁柳", "髙高", "﨑崎",
+)  # fmt: skip
 
 
 def pairs(unihan: Path, shinjitai: Path) -> Iterator[tuple[str, str]]:

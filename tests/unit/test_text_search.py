@@ -16,8 +16,9 @@ from peopleinfo.people.text_ranking import Comparison, rank
 from peopleinfo.people.text_search import PeopleSearch, SearchResult
 from tests.memory_index import MemoryIndex
 from tests.search_cases import CASES, OTHERS, SearchCase, person
+from tests.search_languages import LANGUAGES
 
-PLAN = IndexPlan(identifiers=("email", "phone"))
+PLAN = IndexPlan(identifiers=("email", "phone", "employee_no"))
 QUERIES = [(case, text) for case, found in CASES.items() for text in found.queries]
 TEXTS = list(dict.fromkeys(text for _, text in QUERIES))
 CROWD = [data for case in CASES.values() for data in case.people]
@@ -41,6 +42,13 @@ def names(result: SearchResult) -> list[str]:
 async def test_query_finds_people(case: str, text: str) -> None:
     found: SearchCase = CASES[case]
     assert names(await search(index_of(found.people + OTHERS), text)) == found.queries[text]
+
+
+@pytest.mark.parametrize("language", list(LANGUAGES))
+async def test_query_finds_people_of_a_language(language: str) -> None:
+    case = LANGUAGES[language]
+    index = index_of([*case.people, *OTHERS])
+    assert {text: sorted(names(await search(index, text))) for text in case.queries} == case.queries
 
 
 @pytest.mark.parametrize("text", TEXTS)

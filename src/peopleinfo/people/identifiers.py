@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PHONE_KEY_LENGTH: Final = 7  # last digits of a number: equal with and without country and area code
 _MIN_SUFFIX: Final = 6  # digits of a number that is compared with the end of a longer one
+_MIN_PART: Final = 4  # digits of a number that find it next to a name
 _MAX_LENGTH: Final = 256  # characters of a value
 _MAX_VALUES: Final = 8  # values of a person in each field
 _PHONE_FIELD: Final = re.compile("phone|tel|mobile|mobil|cell|fax|handy", re.IGNORECASE)
@@ -26,6 +27,12 @@ _NOT_DIGITS: Final = re.compile(r"\D")
 _SIMPLE_PHONE: Final = re.compile(r"\+[0-9 .()\-]+")
 _SIMPLE_LENGTHS: Final = range(11, 16)  # digits with a country code; at least `PHONE_KEY_LENGTH` follow a prefix
 _LONG_PREFIXES: Final = ("352", "82")  # country codes with prefixes of up to five digits
+
+
+def code_key(value: str) -> str:
+    """Return the index key of a value that is neither a phone number nor a mail address: its letters and digits."""
+    key = fold(value)
+    return "".join(filter(str.isalnum, key)) or key
 
 
 def mail_of(text: str) -> str | None:
@@ -42,7 +49,7 @@ def mail_of(text: str) -> str | None:
 
 def phone_digits(text: str) -> str:
     """Return the digits of a phone number without zeros at the start; with country code if the text has `+` or 00."""
-    text = unicodedata.normalize("NFKC", text).strip().removeprefix("tel:")
+    text = _ascii_digits(unicodedata.normalize("NFKC", text)).strip().removeprefix("tel:")
     if text.startswith(("+", "00")) and (parsed := _international(text)):
         return parsed
     return _NOT_DIGITS.sub("", _EXTENSION.sub("", text)).lstrip("0")
@@ -95,7 +102,7 @@ def keys_of(name: str, value: str) -> tuple[str, ...]:
         return (f"+{key}",) if key else ()
     if mail := mail_of(value):
         return (f"@{mail}",)
-    key = fold(value)
+    key = code_key(value)
     return (f"={key}",) if key else ()
 
 
@@ -108,11 +115,22 @@ def have_common_keys(people: Iterable[Mapping[str, Any]], identifiers: Iterable[
     return len(set().union(*keys)) < sum(map(len, keys))
 
 
+def is_part_of_phone(digits: str, phone: str) -> bool:
+    """Return whether digits of a query, which may start with a zero before the area code, are a part of a phone number."""
+    parts = [part for part in (digits, digits.lstrip("0")) if len(part) >= _MIN_PART]
+    return any(part in phone for part in parts)
+
+
 def is_same(name: str, one: str, other: str) -> bool:
     """Return whether two values of an identifier are equal in some notation."""
     if is_phone_field(name):
         return same_phone(phone_digits(one), phone_digits(other))
     return keys_of(name, one) == keys_of(name, other)
+
+
+def _ascii_digits(text: str) -> str:
+    """Return a text with the digits of any script as 0 to 9."""
+    return text if text.isascii() else "".join(str(int(char)) if char.isdecimal() else char for char in text)
 
 
 def _international(text: str) -> str | None:

@@ -15,6 +15,7 @@ from peopleinfo.people import identifiers, query_dates
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import FOLD_VERSION, fold
 from peopleinfo.people.words import (
+    collapse,
     divide,
     divide_rare,
     is_cjk,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.person import PersonData
 
-INDEX_VERSION: Final = 1  # increment with every change of the entries of a person
+INDEX_VERSION: Final = 2  # increment with every change of the entries of a person
 NAME, BIRTHDATE, ADDRESS, IDENTIFIER = "n", "b", "a", "i"
 UPDATES: Final = "updated_at"  # the list by the time of the last update (`people_list`), which has no entries
 DUPLICATES: Final = "duplicates"  # entries that find duplicates (`matching.entries`)
@@ -40,6 +41,8 @@ MAX_ORDER: Final = 200  # characters
 _MAX_SUFFIXES: Final = 5  # of a whole name without blanks
 _NUMBER: Final = re.compile(r"\d{1,3}[a-z]?")  # a house number: selects no person alone
 _WORD: Final = re.compile(r"[^\t ]+")
+_CJK_PART: Final = re.compile("(?<=[都道府県县市区區町村郡路號号])(?=.)")
+_DIVIDED_POSTCODE: Final = re.compile(r"(?<![\d-])(\d{3}) (\d{2})(?![\d-])|(?<![\d-])(\d{2})-(\d{3})(?![\d-])")
 _MAX_CACHED_LENGTH: Final = 64  # characters
 # Words that most addresses contain. A search compares them, but no entry is stored for them.
 _SAME_WORDS: Final = {
@@ -130,14 +133,14 @@ def _birthdate_keys(birthdate: str) -> tuple[str, ...]:
 
 
 def _address_keys(address: str) -> list[str]:
-    words = [word for line in address.splitlines() for word in unfolded_words(line)]
+    words = [word for line in address.splitlines() for word in unfolded_words(line)] + _postcodes(address)
     return [key for word in words for key in _address_entry_keys(word)][:MAX_ADDRESS_ENTRIES]
 
 
 def address_words(address: str) -> list[str]:
     """Return the folded words of an address, with one form of street, road and similar words."""
-    words = [word for line in address.splitlines() for word in divide_rare(line)]
-    return [_SAME_WORDS.get(half, half) for word in words for half in split_postcode(word)]
+    words = [part for line in address.splitlines() for word in divide_rare(line) for part in (word, *_cjk_parts(word))]
+    return [*(_SAME_WORDS.get(half, half) for word in words for half in split_postcode(word)), *_postcodes(address)]
 
 
 def address_forms(word: str) -> list[str]:
@@ -151,11 +154,28 @@ def address_forms(word: str) -> list[str]:
 def address_key(word: str) -> str:
     """Return the word under which a word of an address is indexed."""
     street = _STREET.fullmatch(word)
-    return street[1] if street else _SAME_WORDS.get(word, word)
+    return collapse(street[1] if street else _SAME_WORDS.get(word, word))
+
+
+def address_parts(word: str) -> list[str]:
+    """Return a word and the parts of a Chinese or Japanese address in it: 東京都, 千代田区."""
+    return [word, *_cjk_parts(word)]
+
+
+def _cjk_parts(word: str) -> list[str]:
+    parts = [] if word.isascii() else _CJK_PART.split(word)
+    return parts if len(parts) > 1 else []
+
+
+def _postcodes(address: str) -> list[str]:
+    """Return the postcodes of an address that are written in two groups, without the blank or hyphen: 00-238, 114 55."""
+    return ["".join(filter(None, groups)) for groups in _DIVIDED_POSTCODE.findall(address)]
 
 
 def _keys_of_address_word(word: str) -> tuple[str, ...]:
-    keys = [address_key(_SAME_WORDS.get(half, half)) for half in split_postcode(fold(word))]
+    keys = [
+        address_key(_SAME_WORDS.get(half, half)) for part in address_parts(fold(word)) for half in split_postcode(part)
+    ]
     return tuple(ADDRESS + key[:MAX_WORD] for key in keys if not is_generic(key))
 
 
@@ -210,11 +230,15 @@ def _name_keys(surname: _IndexedName, given: _IndexedName | None) -> list[str]:
 
 def _parts(name: str) -> Iterator[str]:
     """Yield the words of a name that a search may contain alone."""
-    for word in significant(divide(name)):
+    words = divide(name)
+    main = significant(words)
+    for word in main:
         if len(word) > 1 or not word.isascii():
             yield word
         if stem := without_particle(word):
             yield stem
+    first = 1 if len(main) == len(words) else 0  # the key is the joined form of all words
+    yield from ("".join(main[start:]) for start in range(first, len(main) - 1))
 
 
 def _suffixes(name: str) -> Iterator[str]:

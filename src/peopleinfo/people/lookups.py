@@ -6,9 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people.identifiers import phone_key
-from peopleinfo.people.index_entries import ADDRESS, BIRTHDATE, IDENTIFIER, NAME, address_key, is_generic
+from peopleinfo.people.index_entries import ADDRESS, BIRTHDATE, IDENTIFIER, NAME, address_key, address_parts, is_generic
 from peopleinfo.people.nicknames import familiar_names
-from peopleinfo.people.query import is_initial
+from peopleinfo.people.query import INITIALS, is_initial
 from peopleinfo.people.search_index import Lookup
 from peopleinfo.people.similarity import MIN_VOCABULARY_LENGTH, is_near, is_typo
 from peopleinfo.people.words import MIN_COLLAPSED_PREFIX, PARTICLES, collapse, is_cjk, without_particle
@@ -24,6 +24,7 @@ _MAX_SPLIT: Final = 6  # characters of a Chinese, Japanese or Korean word that m
 _MIN_PREFIX: Final = 2  # letters
 _MAX_SIMILAR_WORDS: Final = 3  # words of a query that are looked up in the vocabulary
 _MAX_VARIANTS: Final = 16  # of a word
+_COLLAPSIBLE: Final = frozenset("aou")
 
 
 def exact_lookups(query: Query, *, is_readable: bool) -> list[Lookup]:
@@ -40,8 +41,13 @@ def exact_lookups(query: Query, *, is_readable: bool) -> list[Lookup]:
 
 def words_for_vocabulary(query: Query) -> list[str]:
     """Return the words whose similar words the vocabulary gives, the longest first."""
-    words = [word for word in query.name_words if len(word) >= MIN_VOCABULARY_LENGTH or collapse(word) != word]
+    words = [word for word in query.name_words if len(word) >= MIN_VOCABULARY_LENGTH or _may_be_collapsed(word)]
     return sorted(dict.fromkeys(words), key=len, reverse=True)[:_MAX_SIMILAR_WORDS]
+
+
+def _may_be_collapsed(word: str) -> bool:
+    """Return whether a short word has a collapsed form, or may be one: Mae, and Bär for Baer."""
+    return collapse(word) != word or (len(word) == MIN_VOCABULARY_LENGTH - 1 and not _COLLAPSIBLE.isdisjoint(word))
 
 
 def variants(word: str, similar: Iterable[str]) -> list[str]:
@@ -66,7 +72,9 @@ def forgiving_lookups(query: Query, similar: dict[str, set[str]], room: int, *, 
 def _driven_by(word: str, words: Sequence[str], forms: dict[str, list[str]], *, is_readable: bool) -> Iterator[Lookup]:
     """Yield the lookups of a word and of its variants, filtered by the variants of the other words."""
     others = tuple(
-        _filter(other, is_readable=is_readable) | frozenset(forms[other]) for other in words if other != word
+        _filter(other, is_readable=is_readable) | frozenset(forms[other]) | _initials(other, is_readable=is_readable)
+        for other in words
+        if other != word
     )
     if others:
         yield Lookup(NAME + word, others)
@@ -76,6 +84,11 @@ def _driven_by(word: str, words: Sequence[str], forms: dict[str, list[str]], *, 
 def _filter(word: str, *, is_readable: bool) -> frozenset[str]:
     """Return the filter for people with a word, with a longer word (in a readable index), or with its initial."""
     return frozenset([f"{word}*" if is_readable else word, word[:1]])
+
+
+def _initials(word: str, *, is_readable: bool) -> frozenset[str]:
+    """Return the filter for people whose first names may have the initials of a word, such as MJ."""
+    return frozenset([f"{word[0]}*"]) if is_readable and len(word) in INITIALS and word.isascii() else frozenset()
 
 
 def _filters(words: Iterable[str], *, is_readable: bool) -> tuple[frozenset[str], ...]:
@@ -89,8 +102,9 @@ def _identifiers(query: Query) -> Iterator[Lookup]:
     for term in query.terms:
         if term.phone:
             yield Lookup(f"{IDENTIFIER}+{phone_key(term.phone)}")
-        if not term.is_word or len(query.terms) == 1:
+        if not term.is_word or len(query.terms) == 1 or any(map(str.isdecimal, term.code)):
             yield from (Lookup(IDENTIFIER + key) for key in term.identifiers)
+    yield from (Lookup(IDENTIFIER + key) for key in query.codes.values())
 
 
 def _dates(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator[Lookup]:
@@ -118,8 +132,14 @@ def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator
             if (form := collapse(word)) != word and len(form) >= MIN_COLLAPSED_PREFIX:
                 yield Lookup(NAME + form, others, is_prefix=True, is_broad=is_broad)
         if is_cjk(word) and 1 < len(word) <= _MAX_SPLIT:
-            yield from (Lookup(NAME + word[:end], (frozenset([word[end:]]),)) for end in range(1, len(word)))
+            yield from _split(word, is_readable=is_readable)
     yield from _joined(query, is_readable=is_readable)
+
+
+def _split(word: str, *, is_readable: bool) -> Iterator[Lookup]:
+    """Yield the lookups of a word as a surname and the first name, or its start, behind it."""
+    for end in range(1, len(word)):
+        yield Lookup(NAME + word[:end], (frozenset([f"{word[end:]}*" if is_readable else word[end:]]),))
 
 
 def _joined(query: Query, *, is_readable: bool) -> Iterator[Lookup]:
@@ -136,11 +156,14 @@ def _joined(query: Query, *, is_readable: bool) -> Iterator[Lookup]:
 
 
 def _addresses(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator[Lookup]:
-    numbers = [word for term in query.terms if not term.is_word for word in term.words]
-    selective = [key for key in dict.fromkeys(map(address_key, [*words, *numbers])) if not is_generic(key)]
+    numbers = [word for term in query.terms if not term.is_word for word in (*term.words, term.code)]
+    parts = [part for word in words for part in address_parts(word)]
+    selective = [key for key in dict.fromkeys(map(address_key, [*parts, *numbers])) if key and not is_generic(key)]
     yield from (Lookup(ADDRESS + word, is_broad=len(query.terms) > 1) for word in selective)
     if len(query.terms) <= 2 and is_readable:  # noqa: PLR2004
-        yield from (Lookup(ADDRESS + word, is_prefix=True) for word in selective if len(word) > _MIN_PREFIX)
+        yield from (
+            Lookup(ADDRESS + word, is_prefix=True) for word in selective if len(word) > _MIN_PREFIX or is_cjk(word)
+        )
     if len(words) <= _MAX_PAIRED:
         for word in selective:
             for other in words:

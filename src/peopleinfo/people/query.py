@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.folding import fold
-from peopleinfo.people.identifiers import mail_of, phone_digits
+from peopleinfo.people.identifiers import code_key, mail_of, phone_digits
 from peopleinfo.people.query_dates import MONTH_WORDS, NAMED_DATE, parse_dates
 from peopleinfo.people.words import PARTICLES, divide, is_cjk, split_postcode
 
@@ -17,13 +17,25 @@ if TYPE_CHECKING:
 
 MAX_LENGTH: Final = 256  # characters of a query
 MAX_TERMS: Final = 12
+INITIALS: Final = (2, 3)  # letters of a word that may consist of initials
 _MIN_PHONE: Final = 3  # digits of a term that can be a phone number
 _TOKEN: Final = re.compile(
     r"(?P<mail>(?:mailto:)?<?[^\s<>,;\"()]+@[^\s<>,;\"()]+>?)"
-    r"|(?P<digits>(?:tel:)?[+(]{0,2}\d[\d\s()./\-年月]*[日\d]?(?:\s?(?:ext\.?|x)\s?\d{1,6}\b)?(?![^\W_]))"
+    r"|(?P<digits>(?:tel:|明治|大正|昭和|平成|令和)?[+(]{0,2}\d[\d\s()./\-年月년월]*[日일\d]?(?:\s?(?:ext\.?|x)\s?\d{1,6}\b)?(?![^\W_]))"
     r"|(?P<text>[^\s,;]+)"
 )
+# A label before a phone number, a mail address or a complete date is part of the notation.
+_LABEL: Final = re.compile(
+    r"(?<!\w)(?:(?:tel|phone|mobile?|mob|cell|fax)\b[.:]*\s*(?=[+(\d])|(?:e-?)?mail:\s*(?=\S+@)"
+    r"|(?:(?:geb|dob|d\.o\.b|born(?: on)?)\b[.:]*|\*)\s*(?=\d{1,4}[./\s-]{1,2}\d{1,2}[./\s-]{1,2}\d))",
+    re.IGNORECASE,
+)
+_DASHES: Final = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-")
+_PHONE_PART: Final = re.compile(r"[\d\s()./+-]+")
+_MAX_CODE_TERMS: Final = 4  # terms of a code that is written with blanks
 _LETTER: Final = re.compile(r"[^\W\d_]")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_ALPHANUMERICS: Final = re.compile(r"\w+")
 _DIGIT: Final = re.compile(r"\d")
 _UNREADABLE: Final = re.compile("[\ud800-\udfff]")
 
@@ -35,8 +47,15 @@ class Term(NamedTuple):
     """Folded words, which must all match names or the address."""
     dates: tuple[str, ...] = ()
     phone: str = ""
+    phone_part: str = ""
+    """Digits, with the zeros at the start, that can be a part of a phone number."""
     identifiers: tuple[str, ...] = ()
     """Index keys of an identifier."""
+
+    @property
+    def code(self) -> str:
+        """The letters and digits of the term, "" for a mail address."""
+        return next((key[1:] for key in self.identifiers if key[0] == "="), "")
 
     @property
     def is_word(self) -> bool:
@@ -48,6 +67,17 @@ class Query(NamedTuple):
     """The terms of a query, in their order."""
 
     terms: tuple[Term, ...]
+
+    @property
+    def codes(self) -> dict[tuple[int, int], str]:
+        """The index keys of identifiers that may be written with blanks, such as E 0042: of each run of terms that has a digit."""
+        if len(self.terms) > _MAX_CODE_TERMS:
+            return {}
+        spans = [(start, end) for end in range(2, len(self.terms) + 1) for start in range(end - 1)]
+        runs = {(start, end): [term.code for term in self.terms[start:end]] for start, end in spans}
+        return {
+            span: f"={''.join(parts)}" for span, parts in runs.items() if all(parts) and _DIGIT.search("".join(parts))
+        }
 
     @property
     def words(self) -> list[str]:
@@ -71,7 +101,7 @@ def parse(text: str) -> Query:
         raise InvalidSearch([FieldError("q", f"must not be longer than {MAX_LENGTH} characters")])
     if _UNREADABLE.search(text):
         raise InvalidSearch([FieldError("q", "must be valid Unicode text")])
-    terms = tuple(_terms(unicodedata.normalize("NFKC", text).strip()))
+    terms = tuple(_terms(_LABEL.sub("", unicodedata.normalize("NFKC", text).translate(_DASHES)).strip()))
     if not terms:
         raise InvalidSearch([FieldError("q", "must not be empty")])
     if len(terms) > MAX_TERMS:
@@ -80,14 +110,15 @@ def parse(text: str) -> Query:
 
 
 def _terms(text: str) -> Iterator[Term]:
-    position = 0
-    for found in NAMED_DATE.finditer(text):
-        if any(fold(word) in MONTH_WORDS for word in re.findall(r"[^\W\d_]+", found[0])) and (
-            dates := parse_dates(found[0])
-        ):
+    position = start = 0
+    while found := NAMED_DATE.search(text, start):
+        has_month = any(fold(word) in MONTH_WORDS for word in _LETTERS.findall(found[0]))
+        if has_month and (dates := parse_dates(found[0])):
             yield from _tokens(text[position : found.start()])
             yield Term(tuple(divide(found[0])), tuple(dates))
-            position = found.end()
+            position = start = found.end()
+        else:
+            start = found.start() + len(_ALPHANUMERICS.findall(found[0])[0])
     yield from _tokens(text[position:])
 
 
@@ -104,13 +135,14 @@ def _tokens(text: str) -> Iterator[Term]:
 def _digits(text: str) -> Term:
     digits = phone_digits(text)
     phone = digits if len(_DIGIT.findall(text)) >= _MIN_PHONE else ""
-    return Term(tuple(divide(text)), tuple(parse_dates(text)), phone, (f"={fold(text)}",))
+    part = "".join(_DIGIT.findall(text)) if _PHONE_PART.fullmatch(text) else ""
+    return Term(tuple(divide(text)), tuple(parse_dates(text)), phone, part, (f"={code_key(text)}",))
 
 
 def _text(text: str) -> Iterator[Term]:
     """Yield a term for each word, or one term for a code such as E-0042, whose words belong together."""
     words = divide(text)
     if _LETTER.search(text) and _DIGIT.search(text):
-        yield Term(tuple(half for word in words for half in split_postcode(word)), identifiers=(f"={fold(text)}",))
+        yield Term(tuple(half for word in words for half in split_postcode(word)), identifiers=(f"={code_key(text)}",))
     else:
         yield from (Term((word,), identifiers=(f"={word}",)) for word in words)

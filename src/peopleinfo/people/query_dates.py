@@ -17,22 +17,37 @@ if TYPE_CHECKING:
 _FIRST_YEAR, _LAST_YEAR = 1800, 2100
 _CENTURIES: Final = (1900, 2000)  # of a year with two digits
 _SEPARATOR: Final = r"[\s./\-]{1,3}"
-_YEAR_FIRST: Final = re.compile(rf"(\d{{4}})(?:{_SEPARATOR}|年)(\d{{1,2}})(?:(?:{_SEPARATOR}|月)(\d{{1,2}}))?[日月]?")
+_YEAR_FIRST: Final = re.compile(
+    rf"(\d{{4}})(?:{_SEPARATOR}|[年년]\s?)(\d{{1,2}})(?:(?:{_SEPARATOR}|[月월]\s?)(\d{{1,2}}))?[日月일월.]?"
+)
 _YEAR_LAST: Final = re.compile(rf"(\d{{1,2}}){_SEPARATOR}(\d{{1,2}}){_SEPARATOR}(\d{{4}}|\d{{2}})\.?")
 _MONTH_YEAR: Final = re.compile(rf"(\d{{1,2}}){_SEPARATOR}(\d{{4}})")
 _DAY_MONTH: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.")
 _COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})")
-_YEAR: Final = re.compile(r"(\d{4})年?")
+_YEAR: Final = re.compile(r"(\d{4})[年년]?")
+_ERA_YEAR: Final = re.compile(r"(\w\w)(\d{1,2})(?=年)")
+_YEAR_BEFORE_ERA: Final = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018}
 # A file may contain these names in another language, in which some of them are other months.
-_POLISH: Final = "stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada grudnia"
-MONTH_WORDS: Final = MONTHS | {name: number for number, name in enumerate(_POLISH.split(), start=1)}
+_OTHER_MONTHS: Final = (
+    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada grudnia",
+    "ocak subat mart nisan mayis haziran temmuz agustos eylul ekim kasim aralik",
+    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    "ledna unora brezna dubna kvetna cervna cervence srpna zari rijna listopadu prosince",
+    "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
+    "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesakuuta heinakuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta",
+    "ιανουαριου φεβρουαριου μαρτιου απριλιου μαιου ιουνιου ιουλιου αυγουστου σεπτεμβριου οκτωβριου νοεμβριου δεκεμβριου",  # noqa: RUF001
+)
+MONTH_WORDS: Final = MONTHS | {
+    fold(name): number for names in _OTHER_MONTHS for number, name in enumerate(names.split(), start=1)
+}
 _ORDINAL: Final = r"(?:st|nd|rd|th|er|\.|º|ª)?"
 _WORD: Final = r"([^\W\d_]{3,12})\.?"
 _OF: Final = r"(?:\s+(?:de|of|del))?"
-_DAY_NAME_YEAR: Final = re.compile(rf"(\d{{1,2}}){_ORDINAL}{_OF}[\s\-]*{_WORD}{_OF}[\s,\-]*(\d{{4}})")
+_DAY_NAME_YEAR: Final = re.compile(rf"(\d{{1,2}}){_ORDINAL}{_OF}[\s\-]*{_WORD}{_OF}[\s,\-]*(\d{{4}}|\d{{2}}(?!\d))")
 _NAME_DAY_YEAR: Final = re.compile(rf"{_WORD}\s+(\d{{1,2}}){_ORDINAL}[\s,]+(\d{{4}})")
 _NAME_YEAR: Final = re.compile(rf"{_WORD}{_OF}[\s,]+(\d{{4}})")
-NAMED_DATE: Final = re.compile("|".join(re.sub(r"\((?!\?)", "(?:", form.pattern) for form in (_DAY_NAME_YEAR, _NAME_DAY_YEAR, _NAME_YEAR)))  # fmt: skip
+_DAY_NAME: Final = re.compile(rf"(\d{{1,2}}){_ORDINAL}{_OF}[\s\-]*{_WORD}")
+NAMED_DATE: Final = re.compile("|".join(re.sub(r"\((?!\?)", "(?:", form.pattern) for form in (_DAY_NAME_YEAR, _NAME_DAY_YEAR, _NAME_YEAR, _DAY_NAME)))  # fmt: skip
 """A date with the name of a month, within a text."""
 
 
@@ -41,7 +56,7 @@ def parse_dates(text: str) -> list[str]:
 
     `05/11/1984` can mean November 5 and May 11, and `05.11.84` can mean 1984 and 2084.
     """
-    text = unicodedata.normalize("NFKC", text).strip(" ,;")
+    text = _without_era(unicodedata.normalize("NFKC", text).strip(" ,;()"))
     return list(dict.fromkeys(found for parts in _readings(text) if (found := _iso(*parts))))
 
 
@@ -64,8 +79,8 @@ def _readings(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
     if found := _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text):
         yield int(found[1]), int(found[2]), int(found[3]) if found[3] else None
     if found := _YEAR_LAST.fullmatch(text):
-        first, second, year = int(found[1]), int(found[2]), int(found[3])
-        for full in [year] if len(found[3]) == 4 else [century + year for century in _CENTURIES]:  # noqa: PLR2004 - digits
+        first, second = int(found[1]), int(found[2])
+        for full in _full_years(found[3]):
             yield full, second, first
             if "." not in text:
                 yield full, first, second
@@ -80,11 +95,25 @@ def _readings(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
 
 def _named(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
     if (found := _DAY_NAME_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[2]))):
-        yield int(found[3]), month, int(found[1])
+        yield from ((year, month, int(found[1])) for year in _full_years(found[3]))
     if (found := _NAME_DAY_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[1]))):
         yield int(found[3]), month, int(found[2])
     if (found := _NAME_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[1]))):
         yield int(found[2]), month, None
+    if (found := _DAY_NAME.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[2]))):
+        yield None, month, int(found[1])
+
+
+def _full_years(digits: str) -> list[int]:
+    return [int(digits)] if len(digits) == 4 else [century + int(digits) for century in _CENTURIES]  # noqa: PLR2004 - digits
+
+
+def _without_era(text: str) -> str:
+    """Return a text with the year of a Japanese era as a year of the common era, for example 1979年 for 昭和54年."""
+    found = _ERA_YEAR.match(text)
+    if found is None or found[1] not in _YEAR_BEFORE_ERA:
+        return text
+    return f"{_YEAR_BEFORE_ERA[found[1]] + int(found[2])}{text[found.end() :]}"
 
 
 def _iso(year: int | None, month: int | None, day: int | None) -> str | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from peopleinfo.people.sounds import sound
 from peopleinfo.people.words import collapse
 
 MIN_TYPO_LENGTH: Final = 5  # letters of the longer word
-_MIN_SOUND: Final = 3  # classes of a sound key; words of fewer that start with a vowel must start with the same letter
+_MIN_SOUND: Final = 3  # classes of a sound key; words of fewer must have the same vowel, and start with the same vowel
 MAX_SOUND_DIFFERENCE: Final = 3  # letters
 MIN_VOCABULARY_LENGTH: Final = 4  # a shorter word has no similar words, except by ue for ü
+_VOWELS: Final = re.compile("[aeiouy]+")
+_LONG_E: Final = ("ee", "ea")
 
 
 def sounds_like(one: str, other: str) -> bool:
@@ -19,7 +22,17 @@ def sounds_like(one: str, other: str) -> bool:
         return False
     if sound(one) != sound(other) or (one[0] == "h") != (other[0] == "h"):
         return False
-    return len(sound(one)) >= _MIN_SOUND or sound(one)[0] != "A" or one[0] == other[0]
+    if len(sound(one)) >= _MIN_SOUND:
+        return True
+    return (sound(one)[0] != "A" or one[0] == other[0]) and _vowel(one) == _vowel(other)
+
+
+def _vowel(word: str) -> str:
+    """Return the class of the first vowels after the first letter: Maier and Meyer, Reed and Reid have one, but not Ball, Bell and Bill."""
+    found = _VOWELS.search(word, 1)
+    if found is None:
+        return ""
+    return "i" if found[0] in _LONG_E or not {"i", "y"}.isdisjoint(found[0]) else found[0][0]
 
 
 def is_typo(one: str, other: str) -> bool:

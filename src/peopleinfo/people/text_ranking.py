@@ -13,7 +13,7 @@ from peopleinfo.people.folding import fold
 from peopleinfo.people.index_entries import address_forms, address_words, order_of
 from peopleinfo.people.nicknames import are_different_names, familiar_names
 from peopleinfo.people.person import person_data_from_fields
-from peopleinfo.people.query import is_initial
+from peopleinfo.people.query import INITIALS, is_initial
 from peopleinfo.people.query_dates import includes, stored_dates
 from peopleinfo.people.similarity import is_near, is_typo, sounds_like
 from peopleinfo.people.words import (
@@ -86,9 +86,9 @@ def rank(matches: Iterable[Match]) -> list[Match]:
     # A word such as Ben is a particle only if no person found has it as a first name.
     present = {word for match in matches for word in match.given}
     matches = [match for match in matches if match.missing.isdisjoint(present)]
-    # A different name is a typo only if no person has the names of the query.
+    # A different name is a typo only if no person has the names of the query. The same holds for a sound with another spelling.
     if any(match.found < Found.PREFIX for match in matches):
-        matches = [match for match in matches if not match.has_other_name]
+        matches = [match for match in matches if match.found < Found.FAR_SOUND and not match.has_other_name]
     return sorted(matches, key=attrgetter("rank"))
 
 
@@ -97,6 +97,7 @@ class Comparison:
 
     def __init__(self, query: Query, identifiers: tuple[str, ...], *, forgiving: bool = True) -> None:
         self._terms = query.terms
+        self._codes = query.codes if identifiers else {}
         self._identifiers = identifiers
         self._forgiving = forgiving
         selective = [word for word in query.words if word not in PARTICLES and not is_initial(word)]
@@ -108,13 +109,18 @@ class Comparison:
         person = _Person(fields, self._identifiers)
         best: list[Found] = [Found.EXACT, *[Found.NOTHING] * len(self._terms)]
         missing: set[str] = set()
+        codes = {span for span, key in self._codes.items() if key in person.identifier_keys}
         # Dates and numbers first: they are cheap to compare, and exclude most people.
-        if any(not term.is_word and self._term(person, term, missing) is Found.NOTHING for term in self._terms):
+        if not codes and any(
+            not term.is_word and self._term(person, term, missing) is Found.NOTHING for term in self._terms
+        ):
             return None
         for end in range(1, len(self._terms) + 1):
             best[end] = max(best[end - 1], self._term(person, self._terms[end - 1], missing))
             for start in range(max(0, end - _MAX_RUN), end - 1):
                 run = self._terms[start:end]
+                if (start, end) in codes:
+                    best[end] = min(best[end], max(best[start], Found.IDENTIFIER))
                 if all(term.is_word for term in run):
                     joined = self._name(person, "".join(term.words[0] for term in run), is_run=True)
                     best[end] = min(best[end], max(best[start], joined))
@@ -137,6 +143,8 @@ class Comparison:
         found = self._other_readings(person, term)
         if term.words:
             found = min(found, max(self._word(person, word) for word in term.words))
+        if found is Found.NOTHING and term.phone_part and self._has_name:
+            return self._part_of_phone(person, term.phone_part)
         if found is Found.NOTHING and term.is_word and self._has_name and term.words[0] in PARTICLES:
             if not is_sure_particle(term.words[0]):
                 missing.add(term.words[0])
@@ -151,13 +159,18 @@ class Comparison:
         matching = [date for date in term.dates if any(includes(date, stored) for stored in person.dates)]
         return Found.NOTHING if not matching else Found.EXACT if set(matching) & set(person.dates) else Found.PART
 
+    @staticmethod
+    def _part_of_phone(person: _Person, digits: str) -> Found:
+        return Found.PART if any(ids.is_part_of_phone(digits, number) for number in person.phones) else Found.NOTHING
+
     def _word(self, person: _Person, word: str) -> Found:
         found = self._name(person, word)
-        if found > Found.PART and person.address and address_words(word)[0] in person.address:
+        if found <= Found.PART or not person.address:
+            return found
+        form = address_words(word)[0]
+        if form in person.address or collapse(form) in person.address:
             return Found.PART
-        if found > Found.PREFIX and len(word) >= _MIN_ADDRESS_PREFIX and _is_prefix(word, person.address):
-            return Found.PREFIX
-        return found
+        return min(found, Found.PREFIX) if _is_address_prefix(collapse(form), person.address) else found
 
     def _name(self, person: _Person, word: str, *, is_run: bool = False) -> Found:
         """Compare a word with the names of a person; a run is several words of the query as one."""
@@ -187,7 +200,8 @@ class Comparison:
             return False
         has_initial = self._has_names and not is_run
         return _is_prefix(word, person.names) or (
-            has_initial and any(is_initial(name) and word.startswith(name) for name in person.given)
+            has_initial
+            and (any(is_initial(name) and word.startswith(name) for name in person.given) or person.has_initials(word))
         )
 
 
@@ -214,6 +228,12 @@ class _Person:
             _add(names, [key[start:] for start in range(1, len(key))], Found.PART)
         return names
 
+    def has_initials(self, word: str) -> bool:
+        """Return whether a word consists of the initials of first names, for example `mj` of Mary Jane."""
+        return (
+            len(word) in INITIALS and word.isascii() and word == "".join(name[:1] for name in self.given)[: len(word)]
+        )
+
     @property
     def order(self) -> str:
         """The position among people, A-Z."""
@@ -223,7 +243,8 @@ class _Person:
     def address(self) -> dict[str, None]:
         """The words of the address, in all their forms."""
         words = address_words(self._data.person_address) if self._data.person_address else []
-        return dict.fromkeys(form for word in words for form in address_forms(word))
+        forms = [form for word in words for form in address_forms(word)]
+        return dict.fromkeys([*forms, *map(collapse, forms)])
 
     @cached_property
     def dates(self) -> list[str]:
@@ -256,6 +277,13 @@ def _add_name(names: dict[str, Found], words: list[str], key: str) -> None:
 def _add(names: dict[str, Found], forms: Iterable[str], found: Found) -> None:
     for form in forms:
         names.setdefault(form, found)
+
+
+def _is_address_prefix(word: str, others: Iterable[str]) -> bool:
+    """Return whether a word of an address starts with a word, or has it between other signs without blanks."""
+    if is_cjk(word):
+        return any(word in other for other in others)
+    return len(word) >= _MIN_ADDRESS_PREFIX and _is_prefix(word, others)
 
 
 def _is_prefix(word: str, others: Iterable[str]) -> bool:

@@ -97,6 +97,7 @@ PARTICLES: Final = _SURE_PARTICLES | _POSSIBLE_PARTICLES
 _JOINED_PARTICLES: Final = ("vander", "vanden", "vonder", "vande", "delos", "delas", "della", "dela", "van", "von")
 MIN_COLLAPSED_PREFIX: Final = 4  # letters: Mae would be a prefix of every name that starts with Ma
 _TWO_LETTERS: Final = (("ue", "u"), ("oe", "o"), ("ae", "a"), ("aa", "a"))
+_SERBIAN_DJ: Final = re.compile("(?:^|(?<=[nr]))dj|dj(?=[eiou])")  # dj for đ: Djordjević, Andjela, but not Nadja
 # Both halves of a postcode: British (LS1 4AB), Dutch (1012 AB), Canadian (K1A 0B1).
 _POSTCODE: Final = re.compile(r"([a-z]{1,2}\d[a-z\d]?)(\d[a-z]{2})|(\d{4})([a-z]{2})|([a-z]\d[a-z])(\d[a-z]\d)")
 
@@ -164,7 +165,7 @@ def runs(words: Sequence[str]) -> Iterator[str]:
 
 
 def collapse(word: str) -> str:
-    """Return a word with one letter for ue, oe, ae and aa: Mueller, Müller and Muller have the same form."""
+    """Return a word with one letter for ue, oe, ae, aa and dj: Mueller, Müller and Muller have the same form."""
     for two, one in _TWO_LETTERS:
         word = word.replace(two, one)
-    return word
+    return _SERBIAN_DJ.sub("d", word) if "dj" in word else word
