@@ -12,6 +12,7 @@ from peopleinfo.http.openapi.document import document
 from peopleinfo.http.openapi.operations import OPERATIONS, PUBLIC_PAGES
 from tests import dynamodb_servers
 from tests.cli.commands import run
+from tests.http.fhir_outcomes import as_problem
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, serving
 from tests.store_kinds import STORES, store_url
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.http.openapi.operation_types import Operation
 
-PUBLIC = {("get", "/status"), ("get", "/status/live"), ("get", "/status/ready")}
+PUBLIC = {("get", path) for path in ("/status", "/status/live", "/status/ready", "/fhir/metadata")}
 PROTECTED = [
     (method, path) for path, item in document()["paths"].items() for method in item if (method, path) not in PUBLIC
 ]
@@ -92,7 +93,7 @@ def bearer(key: str) -> dict[str, str]:
 
 def problem_of(response: httpx.Response) -> dict[str, object]:
     """Return the problem document without the fields that vary by request."""
-    problem: dict[str, object] = response.json()
+    problem: dict[str, object] = as_problem(response.json(), response.status_code, response.headers)
     assert problem.pop("request_id")
     problem.pop("error", None)  # on /data
     return problem

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
+from peopleinfo.http.openapi.operation_types import FHIR
+from tests.http.fhir_outcomes import as_problem
 from tests.http.serving import serving
 from tests.limits import HANG_TIMEOUT
 
@@ -126,10 +128,9 @@ def send(client: httpx.Client, failure: Failure) -> httpx.Response:
 
 def assert_problem(response: httpx.Response, status: int, slug: str, *, members: Iterable[str] = ()) -> None:
     """Assert that a response is a problem document of this type, with no further fields than `members`."""
-    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json"), (
-        response.text
-    )
-    problem = response.json()
+    media_type = FHIR if response.url.path.startswith("/fhir/") else "application/problem+json"
+    assert (response.status_code, response.headers["Content-Type"]) == (status, media_type), response.text
+    problem = as_problem(response.json(), status, response.headers)
     assert problem["type"] == f"urn:peopleinfo:problem:{slug}"
     assert problem["status"] == status
     assert problem["title"]

@@ -18,6 +18,7 @@ from peopleinfo.errors import InvalidJson, Overloaded
 from peopleinfo.http import bodies, memory_budget
 from peopleinfo.http.openapi.operations import OPERATIONS
 from peopleinfo.people import strict_json
+from tests.http.fhir_outcomes import as_problem
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def send_raw(client: httpx.Client, method: str, target: str, headers: dict[str, 
     with closing(HTTPConnection(client.base_url.host, client.base_url.port or 80, timeout=HANG_TIMEOUT)) as connection:
         connection.request(method, target, headers=headers)
         response = connection.getresponse()
-        return response.status, json.loads(response.read() or b"{}")
+        document = json.loads(response.read() or b"{}")
+        return response.status, as_problem(document, response.status, response.headers)
 
 
 @pytest.mark.parametrize("text", [*NOT_UTF_8, *NOT_ESCAPES])
