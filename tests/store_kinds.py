@@ -145,6 +145,7 @@ class ReadThroughCache:
         self.secret = opened.secret
         self.imports = opened.imports
         self.archive = opened.archive
+        self.matches = opened.matches
         self.api_keys = opened.api_keys
         self.ended_sessions = opened.ended_sessions
         self.trash = CachedTrash(opened.trash, cached)

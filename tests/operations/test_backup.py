@@ -42,7 +42,7 @@ async def back_up(
     store: OpenedStore, storage: BackupStorage, clock: Clock, *, key: bytes | None = None, parts: int = 10**6
 ) -> Manifest:
     """Back up a store in parts of seven records; stop after `parts` parts."""
-    task = Backup(store, store.archive, storage, source_secret=store.secret, key=key, now=clock.now, part_rows=7)
+    task = Backup(store, store, storage, key=key, now=clock.now, part_rows=7)
     manifest = await task.start()
     async for updated in task.run(manifest):
         manifest = updated
@@ -54,7 +54,7 @@ async def back_up(
 
 async def restore(storage: BackupStorage, store: OpenedStore, *, key: bytes | None = None, merge: bool = False) -> int:
     task = Restore(storage, key=key)
-    return sum([count async for count in task.run(await task.manifest(), store, store.archive, merge=merge)])
+    return sum([count async for count in task.run(await task.manifest(), store, store, merge=merge)])
 
 
 async def test_backup_of_every_store_can_be_restored_into_another(
@@ -84,7 +84,7 @@ async def test_every_store_accepts_a_restore_from_another(store: OpenedStore, tm
         await source.replace(ids[3], person_data("Renamed"), expected=1, origin=Origin(Operation.UPDATED, "desk"))
         histories = sorted(await source.archive.read_histories(ids))
         manifest = await back_up(source, storage, clock)
-    run = Restore(storage, key=None).run(manifest, store, store.archive, merge=False)
+    run = Restore(storage, key=None).run(manifest, store, store, merge=False)
     assert [await anext(run) for _ in range(3)] == [0, 7, 7]  # then it is killed
     assert await restore(storage, store) == 40
     assert (await checksum_of(store, ignored)).hex == manifest.digest

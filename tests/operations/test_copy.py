@@ -57,7 +57,7 @@ def pages_of_500(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("pages_of_500")
 async def test_every_store_can_be_copied_to_another(store: OpenedStore, target: OpenedStore) -> None:
     await store.create_many([person_data("Copy", str(number)) for number in range(1_200)])
-    copy = StoreCopy(store, target, (store.archive, target.archive), source_secret=store.secret)
+    copy = StoreCopy(store, target, (store, target))
     first_page = await run_copy(copy, pages=1)  # shorter than 500 if the table contains other items, such as changes
     assert 0 < first_page <= 500
     assert await copy.copied_so_far() == first_page
@@ -74,7 +74,7 @@ async def test_copy_resumes_after_records_without_their_versions(
         raise KeyboardInterrupt
 
     await target.create_many([person_data("Copy", str(number)) for number in range(30)], principal="desk")
-    copy = StoreCopy(target, store, (target.archive, store.archive), source_secret=target.secret)
+    copy = StoreCopy(target, store, (target, store))
     with monkeypatch.context() as patch:
         patch.setattr(store.archive, "store_histories", crash)
         with pytest.raises(KeyboardInterrupt):
@@ -87,7 +87,7 @@ async def test_copy_resumes_after_records_without_their_versions(
 
 async def test_every_store_accepts_a_copy(store: OpenedStore, target: OpenedStore) -> None:
     ids = await target.create_many([person_data("Copy", str(number)) for number in range(30)])
-    assert await run_copy(StoreCopy(target, store, (target.archive, store.archive), source_secret=target.secret)) == 30
+    assert await run_copy(StoreCopy(target, store, (target, store))) == 30
     assert [await store.get(one) for one in ids] == [await target.get(one) for one in ids]
 
 
@@ -124,8 +124,7 @@ async def test_copy_retries_while_a_store_is_unavailable(store: OpenedStore, tar
     copy = StoreCopy(
         cast("OpenedStore", UnreliableStore(store)),
         cast("OpenedStore", UnreliableStore(target)),
-        (store.archive, target.archive),
-        source_secret=store.secret,
+        (store, target),
     )
     assert await run_copy(copy) == 1_200
     assert (await copy.compare(ignored)).is_equal
@@ -134,7 +133,7 @@ async def test_copy_retries_while_a_store_is_unavailable(store: OpenedStore, tar
 
 async def test_repair_copies_changes_since_the_copy(store: OpenedStore, target: OpenedStore) -> None:
     ids = await store.create_many([person_data("Repair", str(number)) for number in range(50)])
-    copy = StoreCopy(store, target, (store.archive, target.archive), source_secret=store.secret)
+    copy = StoreCopy(store, target, (store, target))
     await run_copy(copy)
     await store.replace(ids[0], person_data("Changed"), expected=1)
     await store.delete(ids[1])
@@ -161,7 +160,7 @@ async def test_copy_has_the_versions_of_its_source(store: OpenedStore, target: O
         origin = Origin(Operation.UPDATED, "desk", bytes([number]) * 16)
         # Another surname moves an item of DynamoDB.
         await store.replace(first.person_id, person_data(f"Surname{number}"), expected=number + 1, origin=origin)
-    copy = StoreCopy(store, target, (store.archive, target.archive), source_secret=store.secret)
+    copy = StoreCopy(store, target, (store, target))
     assert await run_copy(copy) == 1
     (history,) = await all_histories(target)
     assert [version.version for version in history.versions] == [1, 2, 3, 4]
@@ -175,7 +174,7 @@ async def test_copy_has_the_versions_of_its_source(store: OpenedStore, target: O
 async def test_copy_into_a_non_empty_store_is_rejected(store: OpenedStore, target: OpenedStore) -> None:
     await target.create(person_data("Native"))
     with pytest.raises(TargetNotEmpty):
-        await StoreCopy(store, target, (store.archive, target.archive), source_secret=store.secret).copied_so_far()
+        await StoreCopy(store, target, (store, target)).copied_so_far()
 
 
 @pytest.mark.parametrize("between", ["ministack"])

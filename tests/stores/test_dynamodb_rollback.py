@@ -153,7 +153,7 @@ async def test_repeated_copy_stores_each_record_once_after_any_failed_request(
 
 
 async def copy(source: OpenedStore, target: OpenedStore) -> None:
-    async for _ in StoreCopy(source, target, (source.archive, target.archive), source_secret=source.secret).run():
+    async for _ in StoreCopy(source, target, (source, target)).run():
         pass
 
 

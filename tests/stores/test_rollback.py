@@ -151,20 +151,18 @@ async def test_repeated_import_stores_each_row_once_after_any_failed_statement(
 
 
 async def copy(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
-    async for _ in StoreCopy(source, target, (source.archive, target.archive), source_secret=source.secret).run():
+    async for _ in StoreCopy(source, target, (source, target)).run():
         pass
 
 
 async def restore(source: SqliteStore, target: SqliteStore, folder: Path) -> None:
     storage = DirectoryStorage(folder)
     if not folder.exists():
-        backup = Backup(
-            source, source.archive, storage, source_secret=source.secret, key=None, now=lambda: datetime.now(UTC)
-        )
+        backup = Backup(source, source, storage, key=None, now=lambda: datetime.now(UTC))
         async for _ in backup.run(await backup.start()):
             pass
     task = Restore(storage, key=None)
-    async for _ in task.run(await task.manifest(), target, target.archive, merge=True):
+    async for _ in task.run(await task.manifest(), target, target, merge=True):
         pass
 
 

@@ -36,6 +36,13 @@ class SetChecksum:
             self.total += _hash(body)
         self.total %= _MODULUS
 
+    def remove(self, bodies: Iterable[bytes]) -> None:
+        """Remove records that were added, given as JSON."""
+        for body in bodies:
+            self.people -= 1
+            self.total -= _hash(body)
+        self.total %= _MODULUS
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SetChecksum) and (self.people, self.total) == (other.people, other.total)
 

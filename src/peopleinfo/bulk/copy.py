@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from peopleinfo.bulk.checksum import BUCKETS, BucketChecksums, SetChecksum, bucket
+from peopleinfo.bulk.supplement import iter_supplement, store_entries
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import ImportAlreadyRunning, PersonNotFound, StoreDamaged, StoreUnavailable, TargetNotEmpty
 from peopleinfo.people.person import decode_header, timestamp, utc_now
@@ -20,7 +21,9 @@ from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader, PersonS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from peopleinfo.bulk.supplement import ArchivedStore
     from peopleinfo.people.store import Page
+    from peopleinfo.people.trash import TrashStore
     from peopleinfo.people.version_archive import PersonHistory, VersionArchive
 
 T = TypeVar("T")
@@ -29,6 +32,7 @@ PAGE_SIZE: Final = 2_000  # records read and stored at a time; at most 128 MB
 RETRY_SECONDS: Final = 60.0  # a new table is throttled while it scales up
 _FIRST_DELAY: Final = 0.1  # seconds; doubles at each retry
 _MAX_DELAY: Final = 5.0
+_TRASH_PAGE: Final = 100  # people
 _HISTORIES: Final = 500  # people of one read of versions
 MAX_IDS_IN_MEMORY: Final = 200_000  # of records compared by one repair
 
@@ -65,15 +69,14 @@ class StoreCopy:
         self,
         source: PersonReader,
         target: CopyTarget,
-        archives: tuple[VersionArchive, VersionArchive],
-        *,
-        source_secret: bytes,
+        stores: tuple[ArchivedStore, ArchivedStore],
     ) -> None:
-        """`archives` are those of source and target. `source_secret` is the secret of the source, which identifies the copy."""
+        """`stores` have the supplements of source and target. The secret of the source identifies the copy."""
         self._source = source
         self._target = target
-        self._archive, self._target_archive = archives
-        self._id = hashlib.sha256(derive_key(source_secret, "copies")).digest()
+        self._stores = stores
+        self._archive, self._target_archive = (store.archive for store in stores)
+        self._id = hashlib.sha256(derive_key(stores[0].secret, "copies")).digest()
 
     async def copied_so_far(self) -> int:
         """Return the number of records that earlier runs copied. Raises TargetNotEmpty if there was no earlier run and the target is not empty."""
@@ -95,6 +98,29 @@ class StoreCopy:
             await self._upsert(page.people, (before, after))
             yield len(page.people)
             before = after
+
+    async def copy_supplement(self, *, delete: bool) -> None:
+        """Copy the supplement. With `delete`, also erase people in the trash of the target that the source does not have."""
+        source, target = self._stores
+        async for batch in iter_supplement(source):
+            await retry_while_unavailable(partial(self._target.upsert_many, list(batch.people.values())))
+            await retry_while_unavailable(partial(self._target_archive.store_histories, batch.histories))
+            await retry_while_unavailable(partial(store_entries, target, batch.entries))
+        if delete:
+            await self._erase_extra_trash(source.trash, target.trash)
+
+    async def _erase_extra_trash(self, source: TrashStore, target: TrashStore) -> None:
+        after: bytes | None = None
+        while True:
+            page = await target.page(after=after, limit=_TRASH_PAGE)
+            for person in page.people:
+                with suppress(PersonNotFound):
+                    await source.get(person.person_id)
+                    continue
+                if await self._is_deleted(person.person_id):
+                    await target.erase(person.person_id)
+            if (after := page.next) is None:
+                return
 
     async def _upsert(self, people: Sequence[bytes], checkpoint: tuple[Checkpoint, Checkpoint]) -> None:
         histories = [one async for batch in iter_histories(self._archive, people) for one in batch]

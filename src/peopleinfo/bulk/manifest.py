@@ -18,27 +18,35 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.backup_storage import BackupStorage
 
 MANIFEST_NAME: Final = "manifest.json"
-FORMAT: Final = 2
-_FORMATS: Final = (1, FORMAT)  # format 1 has no versions
+FORMAT: Final = 3
+_FORMATS: Final = (1, 2, FORMAT)  # format 1 has no versions, format 2 no supplement
 _COMPRESSION_LEVEL: Final = 6
 _GZIP_WBITS: Final = 31  # selects the gzip format in zlib
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A file of the backup: gzip-compressed NDJSON of people, then of their versions; encrypted if the backup has a key."""
+    """A file of the backup: gzip-compressed NDJSON of people, of their versions, then of other entries; encrypted if the backup has a key."""
 
     name: str
     people: int
     size: int
     sha256: str
     versions: int = 0
+    entries: int = 0
+    """In a part of the supplement. Its people must be current before its entries are stored; the digest does not count them."""
+
+    @property
+    def lines(self) -> int:
+        """The number of lines."""
+        return self.people + self.versions + self.entries
 
 
 class PartLines(NamedTuple):
-    """The lines of a part: the JSON of people, and their versions."""
+    """The lines of a part: the JSON of people, their versions, and other entries."""
 
     people: list[bytes]
     versions: list[bytes]
+    entries: list[bytes]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +64,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     people: int = 0
     digest: str = f"{0:064x}"
     parts: list[Part] = []
+    saved: tuple[int, str] | None = None
+    """The number of people in the parts and their digest, if the supplement replaces some of them."""
     mac: str | None = None
     """HMAC-SHA-256 of the other fields, with the key of the backup: detects removed and swapped parts. None without a key."""
 
@@ -80,7 +90,7 @@ def read_manifest(storage: BackupStorage, key: bytes | None) -> Manifest | None:
         )
     if key and not manifest.sealed:
         raise InvalidBackup("the backup is not encrypted: omit --key, or check the location")
-    if key and not hmac.compare_digest(manifest.mac or "", _mac(manifest, key)):
+    if key and not hmac.compare_digest(manifest.mac or "", _mac(text, key)):
         raise InvalidBackup(f"{MANIFEST_NAME} was written with another key, or changed")
     return manifest
 
@@ -88,7 +98,7 @@ def read_manifest(storage: BackupStorage, key: bytes | None) -> Manifest | None:
 def write_manifest(storage: BackupStorage, manifest: Manifest, key: bytes | None) -> None:
     """Store the manifest."""
     if key:
-        manifest = msgspec.structs.replace(manifest, mac=_mac(manifest, key))
+        manifest = msgspec.structs.replace(manifest, mac=_mac(msgspec.json.encode(manifest), key))
     storage.write(MANIFEST_NAME, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
@@ -98,19 +108,23 @@ def key_fingerprint(secret: bytes) -> str:
 
 
 def write_part(storage: BackupStorage, manifest: Manifest, lines: PartLines, key: bytes | None) -> Part:
-    """Store records and their versions as the next part of a backup."""
-    name = f"people-{len(manifest.parts) + 1:06}.ndjson.gz" + (".sealed" if key else "")
+    """Store the lines of the next part of a backup."""
+    name = f"{'supplement' if lines.entries else 'people'}-{len(manifest.parts) + 1:06}.ndjson.gz" + (
+        ".sealed" if key else ""
+    )
     compressor = zlib.compressobj(_COMPRESSION_LEVEL, wbits=_GZIP_WBITS)
-    content = compressor.compress(b"\n".join([*lines.people, *lines.versions]) + b"\n") + compressor.flush()
+    content = (
+        compressor.compress(b"\n".join([*lines.people, *lines.versions, *lines.entries]) + b"\n") + compressor.flush()
+    )
     if key:
         content = _cipher(key, manifest).encrypt(content, name.encode())
     storage.write(name, content)
     digest = hashlib.sha256(content).hexdigest()
-    return Part(name, len(lines.people), len(content), digest, len(lines.versions))
+    return Part(name, len(lines.people), len(content), digest, len(lines.versions), len(lines.entries))
 
 
 def read_part(storage: BackupStorage, manifest: Manifest, part: Part, key: bytes | None) -> PartLines:
-    """Return the records of a part and their versions. Raises InvalidBackup when the part is missing or damaged."""
+    """Return the lines of a part. Raises InvalidBackup when the part is missing or damaged."""
     content = storage.read(part.name)
     if content is None:
         raise InvalidBackup(f"{part.name} is missing")
@@ -123,14 +137,16 @@ def read_part(storage: BackupStorage, manifest: Manifest, part: Part, key: bytes
             content = _cipher(key, manifest).decrypt(content, part.name.encode())
         except DecryptionFailed:
             raise InvalidBackup(f"{part.name} cannot be decrypted with this key") from None
-    lines = zlib.decompress(content, wbits=_GZIP_WBITS).splitlines() if part.people else []
-    if len(lines) != part.people + part.versions:
-        raise InvalidBackup(f"{part.name} contains {len(lines)} lines instead of {part.people + part.versions}")
-    return PartLines(lines[: part.people], lines[part.people :])
+    lines = zlib.decompress(content, wbits=_GZIP_WBITS).splitlines() if part.lines else []
+    if len(lines) != part.lines:
+        raise InvalidBackup(f"{part.name} contains {len(lines)} lines instead of {part.lines}")
+    end = part.people + part.versions
+    return PartLines(lines[: part.people], lines[part.people : end], lines[end:])
 
 
-def _mac(manifest: Manifest, key: bytes) -> str:
-    content = msgspec.json.encode(msgspec.structs.replace(manifest, mac=None))
+def _mac(text: bytes, key: bytes) -> str:
+    """Return the MAC of a manifest. It covers the fields as they were written, which differ between formats."""
+    content = msgspec.json.encode(msgspec.json.decode(text) | {"mac": None})
     return hmac.digest(derive_key(key, "backup manifest"), content, "sha256").hex()
 
 

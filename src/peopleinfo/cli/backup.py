@@ -83,7 +83,7 @@ async def _backup(settings: Settings, location: str, key: bytes | None) -> Manif
 
     async with open_service_store(settings) as store:
         storage = open_backup_storage(location)
-        task = Backup(store.people, store.archive, storage, source_secret=store.secret, key=key, now=utc_now)
+        task = Backup(store.people, store, storage, key=key, now=utc_now)
         manifest = await task.start()
         with progress_bar("saving", await store.people.estimate(), manifest.people) as advance:
             async for updated in task.run(manifest):
@@ -114,7 +114,7 @@ async def _restore(settings: Settings, location: str, key: bytes | None, *, merg
     manifest = await task.manifest()
     async with open_service_store(settings, create=not merge) as store:
         with progress_bar("restoring", manifest.people) as advance:
-            async for count in task.run(manifest, store.people, store.archive, merge=merge):
+            async for count in task.run(manifest, store.people, store, merge=merge):
                 advance(count)
         if merge:
             print(f"{manifest.people:,} records merged", file=sys.stderr)

@@ -104,8 +104,7 @@ async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Compar
     from peopleinfo.stores.registry import open_service_store
 
     async with open_service_store(origin) as source, open_service_store(settings, create=True) as target:
-        archives = (source.archive, target.archive)
-        task = StoreCopy(source.people, target.people, archives, source_secret=source.secret)
+        task = StoreCopy(source.people, target.people, (source, target))
         done = await task.copied_so_far()
         total = await source.people.estimate()
         with progress_bar("copying", total, done) as advance:
@@ -117,6 +116,7 @@ async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Compar
 async def _repaired(task: StoreCopy, total: int | None, *, mirror: bool) -> Comparison:
     """Compare and repair until both stores are equal, at most `_MAX_REPAIRS` times."""
     for _ in range(_MAX_REPAIRS):
+        await task.copy_supplement(delete=mirror)
         with progress_bar("comparing", total and 2 * total) as advance:
             comparison = await task.compare(advance)
         if comparison.is_equal:

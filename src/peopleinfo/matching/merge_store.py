@@ -114,7 +114,31 @@ class UndoWrite(NamedTuple):
     principal: str | None
 
 
-class MergeStore(Protocol):
+class StoredLog(NamedTuple):
+    """The log of a record at a version."""
+
+    version: int
+    log: MergeLog
+
+
+class MergeArchive(Protocol):
+    """All merges of a store, for backups and copies."""
+
+    async def merge_ids(self) -> list[str]:
+        """Return the ids of all merges, also undone ones, oldest first."""
+
+    async def read_log(self, person_id: str) -> StoredLog | None:
+        """Return the log of a record, which may be current, merged or in the trash; None if no record is merged into it."""
+
+    async def store_merge(self, merge: MergeRecord, log: StoredLog | None) -> None:
+        """Store a merge of another store, after its people, and the log of the survivor. Repeatable.
+
+        The merged records must be current at the version before the merge, and the survivor at the version of the log. Otherwise the
+        people remain as they are. An undone merge changes no person.
+        """
+
+
+class MergeStore(MergeArchive, Protocol):
     """Merges of a store. Every method may raise StoreUnavailable, a write also OutcomeUnknown."""
 
     async def read_members(self, person_ids: Sequence[str]) -> list[Member | None]:

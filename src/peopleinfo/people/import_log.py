@@ -19,6 +19,7 @@ BATCH_PEOPLE: Final = 1_000  # people of one batch
 _ID_SIZE: Final = 16  # bytes
 _VERSION_SIZE: Final = 8
 _TIME_SIZE: Final = 8
+_KEY_SIZE: Final = 8
 
 
 class ImportState(StrEnum):
@@ -141,6 +142,9 @@ class ImportLog(Protocol):
     async def save_outcome(self, import_id: bytes, key: bytes, outcome: UndoOutcome) -> None:
         """Store the outcome of the undo of a batch."""
 
+    async def store_batches(self, import_id: bytes, batches: Sequence[ImportBatch]) -> None:
+        """Store batches of another store; their keys are those of `batch_key`. Repeatable."""
+
 
 encode_entry: Final = msgspec.json.encode
 decode_entry: Final = msgspec.json.Decoder(ImportEntry).decode
@@ -148,6 +152,11 @@ encode_people: Final = msgspec.msgpack.encode
 decode_people: Final = msgspec.msgpack.Decoder(ImportedPeople).decode
 encode_outcome: Final = msgspec.json.encode
 decode_outcome: Final = msgspec.json.Decoder(UndoOutcome).decode
+
+
+def batch_key(number: int) -> bytes:
+    """Return the key of a batch of another store by its number in the import, counted from 1."""
+    return number.to_bytes(_KEY_SIZE)
 
 
 def created_batches(person_ids: Sequence[str]) -> Iterator[ImportedPeople]:

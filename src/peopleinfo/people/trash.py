@@ -49,10 +49,17 @@ class TrashStore(Protocol):
     """
 
     async def add(
-        self, person_id: str, *, expected: int | None = None, expires_at: datetime, principal: str | None = None
+        self,
+        person_id: str,
+        *,
+        expected: int | None = None,
+        expires_at: datetime,
+        principal: str | None = None,
+        deleted_at: datetime | None = None,
     ) -> None:
         """Move a person to the trash, out of every search. The deletion is a new version; the earlier ones remain in the history.
 
+        `deleted_at` is the time of a deletion in another store, None for a new deletion.
         Raises PersonNotFound, VersionConflict unless at version `expected` (None: any version).
         """
 

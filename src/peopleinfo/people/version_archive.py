@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PersonHistory(NamedTuple):
-    """All stored versions of a person, oldest first; the last one is the current version."""
+    """All stored versions of a person, oldest first; the last one is the current version, or that of the deletion or the merge."""
 
     person_id: str
     versions: list[PersonVersion]
@@ -26,7 +26,10 @@ class VersionArchive(Protocol):
     """Reads and stores histories. The feed of changes does not contain the stored versions."""
 
     async def read_histories(self, person_ids: Sequence[str]) -> list[PersonHistory]:
-        """Return the histories of these people, in any order; unknown ids are omitted."""
+        """Return the histories of these people, in any order; unknown ids are omitted.
+
+        The people may also be in the trash or merged into others.
+        """
 
     async def store_histories(self, histories: Sequence[PersonHistory]) -> None:
         """Store the versions below the current one of each person, and the origin of the current version. Repeatable.

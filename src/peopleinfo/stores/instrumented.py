@@ -79,6 +79,9 @@ class InstrumentedMerges:
         self.merges_of = _observed("merges_of", merges.merges_of)
         self.merge = _observed("merge", merges.merge)
         self.undo = _observed("undo_merge", merges.undo)
+        self.merge_ids = _observed("merge_ids", merges.merge_ids)
+        self.read_log = _observed("read_log", merges.read_log)
+        self.store_merge = _observed("store_merge", merges.store_merge)
 
 
 def _observed(operation: str, method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -27,9 +27,15 @@ class CachedTrash:
         self.expired = trash.expired
 
     async def add(
-        self, person_id: str, *, expected: int | None = None, expires_at: datetime, principal: str | None = None
+        self,
+        person_id: str,
+        *,
+        expected: int | None = None,
+        expires_at: datetime,
+        principal: str | None = None,
+        deleted_at: datetime | None = None,
     ) -> None:
-        add = partial(self._trash.add, expires_at=expires_at, principal=principal)
+        add = partial(self._trash.add, expires_at=expires_at, principal=principal, deleted_at=deleted_at)
         await self._people.delete_by(add, person_id, expected)
 
     async def restore(self, person_id: str, *, expected: int, principal: str | None = None) -> StoredPerson:

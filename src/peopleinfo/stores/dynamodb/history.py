@@ -119,12 +119,19 @@ class VersionItems:
 
     async def erase(self, home: ItemKey) -> None:
         """Delete all versions of a record and its merges, then the marker of its deletion. Safe to repeat."""
-        for partition in (_partition(home), merge_partition(home)):
-            last: Item | None = {}
-            while last is not None:
-                items, last = await self._keys(partition)
-                await self._table.write_many([], [*map(merge_key_of, filter(is_member, items)), *items])
+        await self.erase_versions(home)
+        await self._erase_partition(merge_partition(home))
         await self._table.write_many([], [_marker_key(home)])
+
+    async def erase_versions(self, home: ItemKey) -> None:
+        """Delete all versions of a record."""
+        await self._erase_partition(_partition(home))
+
+    async def _erase_partition(self, partition: bytes) -> None:
+        last: Item | None = {}
+        while last is not None:
+            items, last = await self._keys(partition)
+            await self._table.write_many([], [*map(merge_key_of, filter(is_member, items)), *items])
 
     async def rewrite(self, home: ItemKey, last: int, change: Callable[[bytes], bytes]) -> None:
         """Replace the bodies of the versions up to `last`, encrypted with the current key. Safe to repeat."""

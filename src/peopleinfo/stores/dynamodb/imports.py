@@ -117,6 +117,13 @@ class DynamoDBImportLog:
             {":outcome": binary(encode_outcome(outcome))},
         )
 
+    async def store_batches(self, import_id: bytes, batches: Sequence[ImportBatch]) -> None:
+        items = []
+        for key, people, outcome in batches:
+            undone = {"undo_outcome": binary(encode_outcome(outcome))} if outcome is not None else {}
+            items.append(self._item(import_id, key, people) | undone)
+        await self._table.write_many(items, [])
+
     @asynccontextmanager
     async def creating(self, import_id: bytes | None, homes: Sequence[ItemKey]) -> AsyncIterator[None]:
         """Record the people that an import creates at these home keys, and check afterwards that it was not undone."""

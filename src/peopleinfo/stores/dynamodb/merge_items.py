@@ -26,7 +26,7 @@ from peopleinfo.stores.dynamodb.items import (
     number,
     singleton_key,
 )
-from peopleinfo.stores.dynamodb.record_writes import ABSENT, AT_VERSION, SURVIVES
+from peopleinfo.stores.dynamodb.record_writes import ABSENT, AT_VERSION, ORIGIN, SURVIVES
 
 if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import Item, Json
@@ -37,7 +37,7 @@ _RECORD: Final = b"r"
 _LOG: Final = b"l"
 MERGE_ID_SIZE: Final = 16  # bytes
 MEMBER: Final = b"m"  # first byte of the sort key
-_KEPT: Final = ("once", "alias", "made_by", "made_as", "made_at", SURVIVES)
+_KEPT: Final = ("once", "alias", *ORIGIN, SURVIVES)
 
 
 class MergedItem(NamedTuple):

@@ -36,8 +36,8 @@ from peopleinfo.stores.dynamodb.record_writes import (
     SURVIVES,
     Located,
     carried_attributes,
-    delete_writes,
     move_writes,
+    removal_writes,
     update_write,
 )
 from peopleinfo.stores.dynamodb.search_entries import data_of
@@ -137,7 +137,7 @@ class DynamoDBMerges(MergeEraser):
         ]
         for each in merged:
             item = merged_item(each.found, found.home, person_id, write.record.merge_id)
-            writes += [*_remove_writes(each.found), {"Put": {"Item": item}}]
+            writes += [*removal_writes(each.found), {"Put": {"Item": item}}]
         try:
             async with self._feed.writing(changes):
                 await self._unique.check([Incoming(found.home, person_id, data)], besides=homes)
@@ -259,12 +259,6 @@ class DynamoDBMerges(MergeEraser):
     def _removed(self, each: _Current) -> IndexChange:
         before = (data_of(each.record.body), each.found.item)
         return self._entries.change(each.found.home, each.record.version + 1, before, None)
-
-
-def _remove_writes(found: Located) -> list[Json]:
-    """Return the writes that remove a record from its place; its alias and its saved response remain."""
-    kept = {name: found.item[name] for name in found.item if name not in ("alias", "once")}
-    return delete_writes(found._replace(item=kept))[0]
 
 
 def _replace_writes(found: Located, target: ItemKey, attributes: Item, removed: Sequence[str] = ()) -> list[Json]:

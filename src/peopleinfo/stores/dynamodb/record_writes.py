@@ -81,3 +81,9 @@ def delete_writes(found: Located) -> tuple[list[Json], list[Json]]:
         "ExpressionAttributeValues": {":home": binary(found.home.block)},
     }
     return writes, [{"Update": clear_response}]
+
+
+def removal_writes(found: Located) -> list[Json]:
+    """Return the writes that remove a record from its place; its alias and its saved response remain."""
+    kept = {name: found.item[name] for name in found.item if name not in ("alias", "once")}
+    return delete_writes(found._replace(item=kept))[0]

@@ -132,11 +132,12 @@ class DynamoDBStore:
         self.imports = DynamoDBImportLog(table, self._ids, self._item_keys, limits, now)
         self._writer = RecordWriter(parts)
         self._renewals = KeyRenewals(table, record_format, self._versions, self._locate, now)
-        self.archive = DynamoDBVersionArchive(table, self, self._versions, self._locate, limits, now)
         self._upsert = Upsert(parts)
         self.merges = DynamoDBMerges(parts, self._find, self._upsert.home, self._renewals)
         self.merge_group = self.merges.group
         self.trash = DynamoDBTrash(parts, self._find, self._upsert.home, self.merges)
+        others = self.merges.last_versions, self.trash.last_versions
+        self.archive = DynamoDBVersionArchive(table, self, self._versions, self._locate, limits, now, *others)
         self._bulk = BulkWriter(parts, self.imports, self._creator.new)
         self.read_checkpoint = self._bulk.read_checkpoint
         self.delete_checkpoint = self._bulk.delete_checkpoint

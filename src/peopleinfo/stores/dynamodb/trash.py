@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.errors import IdentifierConflict, PersonNotFound, StoreUnavailable, VersionConflict
-from peopleinfo.people.history import Operation, Origin
+from peopleinfo.people.history import Operation, Origin, PersonVersion
 from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.people.trash import TrashedPerson, TrashPage
@@ -80,7 +80,13 @@ class DynamoDBTrash(TableWriter):
         self._merges = merges
 
     async def add(
-        self, person_id: str, *, expected: int | None = None, expires_at: datetime, principal: str | None = None
+        self,
+        person_id: str,
+        *,
+        expected: int | None = None,
+        expires_at: datetime,
+        principal: str | None = None,
+        deleted_at: datetime | None = None,
     ) -> None:
         archived = None
         for _ in range(_MAX_ATTEMPTS):
@@ -93,7 +99,7 @@ class DynamoDBTrash(TableWriter):
                 raise VersionConflict(person_id, actual=found.version)
             archived = found.home
             record = StoredPerson(person_id, found.version, check_stored(body, person_id))
-            if await self._add(found, record, expires_at, principal):
+            if await self._add(found, record, (deleted_at, expires_at), principal):
                 return
         raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
 
@@ -103,6 +109,15 @@ class DynamoDBTrash(TableWriter):
         if person is None:
             raise PersonNotFound(person_id)
         return person
+
+    async def last_versions(self, person_id: str) -> tuple[ItemKey, list[PersonVersion]]:
+        """Return the home key of a person in the trash and the version of its deletion. Raises PersonNotFound."""
+        deleted = await self._find_deleted(person_id)
+        person = (await self._people([deleted]))[0] if deleted else None
+        if deleted is None or person is None:
+            raise PersonNotFound(person_id)
+        origin = Origin(Operation.DELETED, person.deleted_by)
+        return deleted.home, [PersonVersion(person.version, origin, person.body)]
 
     async def page(self, *, after: bytes | None, limit: int) -> TrashPage:
         entries = await self._list(after, limit + 1)
@@ -172,10 +187,15 @@ class DynamoDBTrash(TableWriter):
             await self._erase_copies(home, deleted.person_id(self._ids))
         return len(lost)
 
-    async def _add(self, found: Located, record: StoredPerson, expires_at: datetime, principal: str | None) -> bool:
-        """Move a located person to the trash; return False if it has changed since."""
-        home = found.home
-        new = await self._announce(home, record, Operation.DELETED, found.item)
+    async def _add(
+        self, found: Located, record: StoredPerson, times: tuple[datetime | None, datetime], principal: str | None
+    ) -> bool:
+        """Move a located person to the trash; return False if it has changed since.
+
+        `times` are those of an earlier deletion, None for a new one, and of the expiry.
+        """
+        home, (deleted_at, expires_at) = found.home, times
+        new = await self._announce(home, record, Operation.DELETED, found.item, deleted_at)
         attributes = origin_attributes(Origin(Operation.DELETED, principal), new.change.time)
         attributes |= {name: found.item[name] for name in ("alias", SURVIVES, INDEXED) if name in found.item}
         body = await self._format.encrypt_version(home, new.record.version, new.record.body)
@@ -238,8 +258,10 @@ class DynamoDBTrash(TableWriter):
             await self._erase_copies(home, person_id)
         return True
 
-    async def _announce(self, home: ItemKey, record: StoredPerson, operation: Operation, item: Item) -> _Next:
-        """Announce the next version of a record, and store the current one in the history."""
+    async def _announce(
+        self, home: ItemKey, record: StoredPerson, operation: Operation, item: Item, at: datetime | None = None
+    ) -> _Next:
+        """Announce the next version of a record, `at` a time or now, and store the current one in the history."""
         data, fields = split_record(record)
         version = record.version + 1
         change = self._announcement(home, record.person_id, version, operation, item)
@@ -248,8 +270,8 @@ class DynamoDBTrash(TableWriter):
         indexed = self._entries.change(home, version, before, after)
         more, obsolete = await self._versions.archive(home, record.version, record.body, item)
         (change,) = await self._feed.announce([change], more=[*more, *indexed.items], obsolete=obsolete)
-        at, created = timestamp(moment(change.time)), fields["created_at"]
-        following = encode_person(record.person_id, version, data, created_at=created, updated_at=at)
+        updated, created = timestamp(at or moment(change.time)), fields["created_at"]
+        following = encode_person(record.person_id, version, data, created_at=created, updated_at=updated)
         return _Next(following, data, change, indexed)
 
     async def _find_deleted(self, person_id: str) -> Deleted | None:

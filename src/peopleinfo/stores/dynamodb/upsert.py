@@ -30,7 +30,7 @@ from peopleinfo.stores.dynamodb.items import (
     item_key_of,
     number,
 )
-from peopleinfo.stores.dynamodb.merge_items import merged_key
+from peopleinfo.stores.dynamodb.merge_items import MergedItem, log_key, merged_key, remove_merged
 from peopleinfo.stores.dynamodb.paging import key_at, position_of
 from peopleinfo.stores.dynamodb.record_writes import (
     ABSENT,
@@ -167,17 +167,19 @@ class Upsert(TableWriter):
         raise StoreUnavailable("concurrent changes of a person prevented its copy; try again")
 
     async def _is_deleted_later(self, home: ItemKey, version: int) -> bool:
-        """Return whether the person is merged, or in the trash at the same or a later version; remove it at an earlier one."""
-        if await self._table.get(merged_key(home), "pk"):
-            return True
-        item = await self._table.get(trash_key(home))
-        if item is None:
+        """Return whether the person is merged or in the trash at the same or a later version; remove it at an earlier one."""
+        if item := await self._table.get(merged_key(home)):
+            merged = MergedItem(home, item)
+            found, remove = merged.version + 1, [remove_merged(merged)]
+        elif item := await self._table.get(trash_key(home)):
+            deleted = deleted_of(item)
+            found, remove = deleted.version, remove_writes(deleted)
+        else:
             return False
-        deleted = deleted_of(item)
-        if deleted.version >= version:
+        if found >= version:
             return True
-        if await transact(self._table, remove_writes(deleted)):
-            await self._versions.erase(home)
+        if await transact(self._table, [*remove, {"Delete": {"Key": log_key(home)}}]):
+            await self._versions.erase_versions(home)
         return False
 
     async def _write_alias(self, person: _Incoming, home: ItemKey) -> ItemKey:

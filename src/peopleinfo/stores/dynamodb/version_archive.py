@@ -44,18 +44,26 @@ class DynamoDBVersionArchive:
         locate: Callable[[ItemKey, str], Awaitable[Located | None]],
         limits: HistoryLimits,
         now: Callable[[], datetime],
+        *last_versions: Callable[[str], Awaitable[tuple[ItemKey, list[PersonVersion]]]],
     ) -> None:
-        """`locate` reads the current item of the record with a home key."""
+        """`locate` reads the current item of the record with a home key.
+
+        Each of `last_versions` returns the versions of a record that is not current, which are not in its history.
+        """
         self._table = table
         self._people = people
         self._versions = versions
         self._locate = locate
+        self._last_versions = last_versions
         self._limits = limits
         self._now = now
 
     async def read_histories(self, person_ids: Sequence[str]) -> list[PersonHistory]:
-        found = [person for person in await self._people.get_many(person_ids) if isinstance(person, ItemPerson)]
-        histories = await gather_limited(self._read(person) for person in found)
+        people = dict(zip(person_ids, await self._people.get_many(person_ids), strict=True))
+        histories = await gather_limited(
+            self._read(person) if isinstance(person, ItemPerson) else self._read_other(person_id)
+            for person_id, person in people.items()
+        )
         return [history for history in histories if history.versions]
 
     async def store_histories(self, histories: Sequence[PersonHistory]) -> None:
@@ -78,6 +86,23 @@ class DynamoDBVersionArchive:
                 page, more = await self._people.read_versions(person.person_id, after=after, limit=_PAGE)
                 versions += page
         return PersonHistory(person.person_id, [] if more else versions)
+
+    async def _read_other(self, person_id: str) -> PersonHistory:
+        """Return the history of a person that is not current, without versions if it is unknown."""
+        for last_versions in self._last_versions:
+            with suppress(PersonNotFound):
+                home, last = await last_versions(person_id)
+                return PersonHistory(person_id, await self._read_all(home, last))
+        return PersonHistory(person_id, [])
+
+    async def _read_all(self, home: ItemKey, last: list[PersonVersion]) -> list[PersonVersion]:
+        versions: list[PersonVersion] = []
+        more = True
+        while more:
+            after = versions[-1].version if versions else 0
+            page, more = await self._versions.read(home, last, after, _PAGE)
+            versions += page
+        return versions
 
     async def _store(self, person: ItemPerson, history: PersonHistory) -> None:
         replaced = replaced_versions(history, person.version, self._limits, self._now())

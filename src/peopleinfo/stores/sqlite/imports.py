@@ -92,6 +92,14 @@ class SqliteImportLog:
         update = "UPDATE imported SET outcome = ? WHERE import_id = ? AND n = ?"
         await self._writer.run(lambda db: db.execute(update, values))
 
+    async def store_batches(self, import_id: bytes, batches: Sequence[ImportBatch]) -> None:
+        rows = [
+            (import_id, int.from_bytes(key), encode_people(people), _outcome(outcome))
+            for key, people, outcome in batches
+        ]
+        insert = "INSERT OR REPLACE INTO imported (import_id, n, people, outcome) VALUES (?, ?, ?, ?)"
+        await self._writer.run(lambda db: db.executemany(insert, rows))
+
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
         try:
@@ -120,6 +128,10 @@ def expire_imports(db: sqlite3.Connection, before: bytes, limit: int) -> int:
     if batches < limit:
         db.execute(_EXPIRE[1], (before,))
     return batches
+
+
+def _outcome(outcome: UndoOutcome | None) -> bytes | None:
+    return encode_outcome(outcome) if outcome is not None else None
 
 
 def _batch(number: int, people: bytes, outcome: bytes | None) -> ImportBatch:

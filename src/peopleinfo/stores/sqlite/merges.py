@@ -11,6 +11,7 @@ from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.person import StoredPerson, timestamp
 from peopleinfo.stores.sqlite import batches, merge_rows
 from peopleinfo.stores.sqlite.changes import append_changes
+from peopleinfo.stores.sqlite.merge_archive import MergeArchive, move_record
 
 if TYPE_CHECKING:
     import sqlite3
@@ -79,6 +80,10 @@ class SqliteMerges:
         self._eraser = eraser
         self._logs = logs
         self._replace = replace
+        archive = MergeArchive(writer, run, seqs_of, now, entries, logs)
+        self.merge_ids = archive.merge_ids
+        self.read_log = archive.read_log
+        self.store_merge = archive.store_merge
 
     async def read_members(self, person_ids: Sequence[str]) -> list[Member | None]:
         pairs = list(zip(person_ids, self._seqs(person_ids), strict=True))
@@ -106,7 +111,7 @@ class SqliteMerges:
             seq = seqs[survivor.person_id]
             _check_version(db, survivor, seq)
             for each in merge.merged:
-                self._move(db, each.person_id, seqs, each.version, merge)
+                move_record(db, self._entries, each, seqs, merge, self._now())
             record = self._change(db, survivor, seq, Origin(Operation.MERGED, write.principal))
             merge_rows.insert_merge(db, merge, seqs.values())
             return record
@@ -132,16 +137,6 @@ class SqliteMerges:
             return [record, *restored]
 
         return await self._eraser.run(change)
-
-    def _move(
-        self, db: sqlite3.Connection, person_id: str, seqs: dict[str, int], version: int, merge: MergeRecord
-    ) -> None:
-        """Move a record out of the table of people and of all indexes."""
-        seq, into = seqs[person_id], merge.survivor.person_id
-        _, body, plan = batches.read_expected(db, person_id, seq, version - 1)
-        self._entries.remove(db, seq, body, plan)
-        merge_rows.move_to_merged(db, person_id, seq, (into, seqs[into]), merge.merge_id)
-        append_changes(db, [(person_id, version)], Operation.MERGED, self._now(), merged_into=into)
 
     def _change(self, db: sqlite3.Connection, change: RecordChange, seq: int, origin: Origin) -> StoredPerson:
         record = self._replace(db, seq, change.person_id, change.data, change.expected, origin)

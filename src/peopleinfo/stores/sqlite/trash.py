@@ -83,17 +83,24 @@ class SqliteTrash:
         self._eraser = eraser
 
     async def add(
-        self, person_id: str, *, expected: int | None = None, expires_at: datetime, principal: str | None = None
+        self,
+        person_id: str,
+        *,
+        expected: int | None = None,
+        expires_at: datetime,
+        principal: str | None = None,
+        deleted_at: datetime | None = None,
     ) -> None:
         seq = self._seq(person_id)
 
         def change(db: sqlite3.Connection) -> None:
             version, body, plan = batches.read_expected(db, person_id, seq, expected)
-            _, record = self._next(StoredPerson(person_id, version, body), now := self._now())
+            now = self._now()
+            _, record = self._next(StoredPerson(person_id, version, body), deleted_at or now)
             self._recorder.replacing(db, seq, record, Operation.DELETED, now)
             self._entries.remove(db, seq, body, plan)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
-            times = milliseconds(now), milliseconds(expires_at)
+            times = milliseconds(deleted_at or now), milliseconds(expires_at)
             body = self._encrypted(db, seq, record)
             db.execute(_ADD, (seq, bytes.fromhex(person_id), record.version, body, principal, *times))
             clear_responses(db, seq)

@@ -24,7 +24,9 @@ _LAST_IN_RANGE: Final = """
         UNION ALL SELECT max(seq) FROM merged_people WHERE seq >= ?1 AND seq < ?2
     )
 """
-_IN_TRASH: Final = "SELECT version FROM trash WHERE seq = ?"
+_REMOVED: Final = (
+    "SELECT version FROM trash WHERE seq = ? UNION ALL SELECT version + 1 FROM merged_people WHERE seq = ?"
+)
 
 
 class IncomingPerson(NamedTuple):
@@ -87,7 +89,7 @@ class Upsert:
                 continue
             if seq is None:
                 seq = self._allocate_seq(person.header)
-            elif stored is None and self._is_deleted_later(seq, person.header.version):
+            elif stored is None and self._is_removed_later(seq, person.header.version):
                 continue
             elif stored is None:  # a deleted key may have left a row behind
                 self._remove_rest(seq)
@@ -96,17 +98,18 @@ class Upsert:
             last = max(person.seq for person in self.inserts)
             self._db.execute("UPDATE deployment SET last_seq = max(last_seq, ?)", (last,))
 
-    def _is_deleted_later(self, seq: int, version: int) -> bool:
-        """Return whether the person is in the trash at the same or a later version, or merged into another person."""
-        row = self._db.execute(_IN_TRASH, (seq,)).fetchone()
-        merged = self._db.execute("SELECT 1 FROM merged_people WHERE seq = ?", (seq,)).fetchone()
-        return merged is not None or (row is not None and row[0] >= version)
+    def _is_removed_later(self, seq: int, version: int) -> bool:
+        """Return whether the person is in the trash or merged into another one, at the same or a later version."""
+        row = self._db.execute(_REMOVED, (seq, seq)).fetchone()
+        return row is not None and row[0] >= version
 
     def _remove_rest(self, seq: int) -> None:
         """Remove the rest of an earlier record with this seq; the new record replaces its key."""
         if self._db.execute("DELETE FROM people WHERE seq = ?", (seq,)).rowcount:
             delete_people(self._db, f"[{seq}]")
         self._db.execute("DELETE FROM trash WHERE seq = ?", (seq,))
+        self._db.execute("DELETE FROM merged_people WHERE seq = ?", (seq,))
+        self._db.execute("DELETE FROM merge_logs WHERE seq = ?", (seq,))
         self._db.execute("DELETE FROM unused_keys WHERE seq = ?", (seq,))
         erase_history(self._db, seq)
 

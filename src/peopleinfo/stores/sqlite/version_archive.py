@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.people.version_archive import PersonHistory, replaced_versions
 from peopleinfo.stores.sqlite.history import version_of_row
+from peopleinfo.stores.sqlite.merge_rows import merged_versions
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from peopleinfo.people.history import HistoryLimits, PersonVersion
@@ -24,6 +25,7 @@ _INSERT: Final = """
     INSERT INTO history (n, seq, version, operation, principal, import_id, replaced_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _ORIGIN: Final = "UPDATE people SET operation = ?, principal = ?, import_id = ? WHERE seq = ? AND version = ?"
+_TRASHED: Final = "SELECT version, 'deleted', principal, NULL, body FROM readable_trash WHERE seq = ?"
 _LAST: Final = "SELECT max(n) FROM history WHERE n >= ? AND n < ?"
 
 
@@ -53,8 +55,7 @@ class SqliteVersionArchive:
         histories: list[PersonHistory] = []
         for start in range(0, len(seqs), _BATCH):
             batch = seqs[start : start + _BATCH]
-            found: dict[int, list[PersonVersion]] = await self._in_thread(partial(self._read, seqs=batch))
-            histories += [PersonHistory(by_seq[seq], versions) for seq, versions in found.items()]
+            histories += await self._in_thread(partial(self._read, ids={seq: by_seq[seq] for seq in batch}))
         return histories
 
     async def store_histories(self, histories: Sequence[PersonHistory]) -> None:
@@ -68,20 +69,25 @@ class SqliteVersionArchive:
 
         await self._writer.run(change)
 
-    def _read(self, db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, list[PersonVersion]]:
+    def _read(self, db: sqlite3.Connection, ids: Mapping[int, str]) -> list[PersonHistory]:
+        seqs = list(ids)
         marks = ", ".join("?" * len(seqs))
         current = f"SELECT {_COLUMNS} FROM readable WHERE seq IN ({marks})"  # noqa: S608 - placeholders
         earlier = f"SELECT {_COLUMNS} FROM readable_history WHERE seq IN ({marks}) AND replaced_at > ? ORDER BY version"  # noqa: S608
         db.execute("BEGIN")  # both queries read the same state
         try:
-            last = {row[0]: version_of_row(*row[1:]) for row in db.execute(current, seqs)}
-            versions: dict[int, list[PersonVersion]] = {seq: [] for seq in last}
+            last = {row[0]: [version_of_row(*row[1:])] for row in db.execute(current, seqs)}
+            last |= {seq: _other_versions(db, ids[seq], seq) for seq in seqs if seq not in last}
+            versions: dict[int, list[PersonVersion]] = {seq: [] for seq in seqs if last[seq]}
             for seq, *row in db.execute(earlier, [*seqs, self._limits.replaced_after(self._now())]):
-                if seq in last and self._limits.oldest_version(last[seq].version) <= row[0] < last[seq].version:
+                if (
+                    seq in versions
+                    and self._limits.oldest_version(last[seq][-1].version) <= row[0] < last[seq][0].version
+                ):
                     versions[seq].append(version_of_row(*row))
         finally:
             db.execute("COMMIT")
-        return {seq: [*found, last[seq]] for seq, found in versions.items()}
+        return [PersonHistory(ids[seq], [*found, *last[seq]]) for seq, found in versions.items()]
 
     def _store(self, db: sqlite3.Connection, seq: int, history: PersonHistory, current: int) -> None:
         for version, replaced_at in replaced_versions(history, current, self._limits, self._now()):
@@ -93,6 +99,12 @@ class SqliteVersionArchive:
             db.execute(_INSERT, values)
         last = history.versions[-1]
         db.execute(_ORIGIN, (*last.origin, seq, last.version))
+
+
+def _other_versions(db: sqlite3.Connection, person_id: str, seq: int) -> list[PersonVersion]:
+    """Return the versions of a record in the trash or of a merged one that are not in the history."""
+    row = db.execute(_TRASHED, (seq,)).fetchone()
+    return [version_of_row(*row)] if row else merged_versions(db, person_id, seq)
 
 
 def _number(db: sqlite3.Connection, replaced_at: int) -> int:
