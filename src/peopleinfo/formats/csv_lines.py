@@ -5,9 +5,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
+
+from peopleinfo.formats import headings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +21,13 @@ _CHUNK_SIZE: Final = 256 * 1024  # bytes
 _SAMPLE_LINES: Final = 200
 _HINT: Final = re.compile(r'"?sep="?(.)"?[\t,;| ]*\r?\n?', re.IGNORECASE | re.DOTALL)
 _ENDS: Final = ("\n", "\r")
+_END_OF_FILE: Final = "\x1a"  # of MS-DOS
+_RARE_DELIMITERS: Final = ("^", "~", ":", "\u00a6", "\x01", "\x1f")  # need a header with known names
+_HEADER_LINES: Final = 20  # the header is one of the first lines with text
+_QUOTED_HEADERS: Final = {  # quotes of a header, with the translation to double quotes and back
+    re.compile(r"\s*'[^']*'(?:[^'\w]'[^']*')+\s*"): (str.maketrans("'\"", "\"'"), str.maketrans("'\"", "\"'")),
+    re.compile(r"\s*“[^”]*”(?:[^“\w]“[^”]*”)+\s*"): (str.maketrans('“”"', '""“'), str.maketrans("“", '"')),
+}
 
 
 class Lines(NamedTuple):
@@ -36,6 +46,8 @@ def read_lines(stream: IO[bytes]) -> Iterator[Lines]:
         text = rest + decode(chunk)
         # The last line may continue; a CR may be followed by an LF.
         lines = _split(text)
+        if "\ufeff" in text:
+            lines = [line.removeprefix("\ufeff") for line in lines]
         rest = lines.pop() if lines else ""
         if lines:
             yield Lines(number, lines)
@@ -44,8 +56,18 @@ def read_lines(stream: IO[bytes]) -> Iterator[Lines]:
             yield Lines(number, [rest[:MAX_LINE_LENGTH]], is_overlong=True)
             number += 1
             rest = _skip_line(stream, decode)
-    if lines := _split(rest + decode(b"", final=True)):
+    if lines := _split((rest + decode(b"", final=True)).removesuffix(_END_OF_FILE)):
         yield Lines(number, lines)
+
+
+def first_lines(parts: Iterator[Lines]) -> tuple[Lines, Iterator[Lines]]:
+    """Return the first lines, enough to examine them, and the others. The last line of a short text is in a part of its own."""
+    first = next(parts, Lines(1, []))
+    while not first.is_overlong and len(first.lines) < _SAMPLE_LINES and (more := next(parts, None)):
+        if more.is_overlong:
+            return first, itertools.chain([more], parts)
+        first = first._replace(lines=first.lines + more.lines)
+    return first, parts
 
 
 def _split(text: str) -> list[str]:
@@ -71,11 +93,48 @@ _EXPORTED: Final = re.compile(r'"?person_id"?([,;\t|])')  # the header of an exp
 
 
 def detect_delimiter(lines: Sequence[str]) -> str:
-    """Return the delimiter that divides the most lines into the same number of cells, outside quotes."""
+    """Return the delimiter that gives a header the most known names, then the most lines the same number of cells, outside quotes."""
     if lines and (exported := _EXPORTED.match(lines[0])):
         return exported[1]
     sample = [line for line in lines[:_SAMPLE_LINES] if line.strip()]
-    return max(DELIMITERS, key=lambda delimiter: _rate(sample, delimiter))
+    known = {delimiter: _count_known(sample, delimiter) for delimiter in (*DELIMITERS, *_RARE_DELIMITERS)}
+    usable = [*DELIMITERS, *(delimiter for delimiter in _RARE_DELIMITERS if known[delimiter] > 1)]
+    return max(usable, key=lambda one: (known[one], one in DELIMITERS, _rate(sample, one)))
+
+
+def _count_known(lines: list[str], delimiter: str) -> int:
+    """Return how many known headings a delimiter gives the first line, or another line that has several.
+
+    A heading of whole names counts twice: a wrong delimiter may divide it.
+    """
+    counts = [
+        sum(_weight(headings.role(cell.strip('"'))) for cell in line.split(delimiter)) if delimiter in line else 0
+        for line in lines[:_HEADER_LINES]
+    ]
+    return max([*counts[:1], *(count for count in counts if count > 1)], default=0)
+
+
+def _weight(role: headings.Role | None) -> int:
+    return 0 if role is None else 2 if role.name.startswith("whole") else 1
+
+
+def quote_translation(lines: Sequence[str]) -> tuple[dict[int, int], dict[int, int]] | None:
+    """Return translations from the quotes of a header to double quotes, and back; None for a header with other quotes."""
+    header = next((line for line in lines if line.strip()), "")
+    return next((both for pattern, both in _QUOTED_HEADERS.items() if pattern.fullmatch(header)), None)
+
+
+def unwrapped(lines: Sequence[str]) -> list[str] | None:
+    """Return the lines of a table in which each row is one quoted cell, as a program writes that took each line for a cell; else None."""
+    sample = [line for line in lines[:_SAMPLE_LINES] if line.strip()]
+    if not all(map(_ONE_CELL.fullmatch, sample[1:])) or len(sample) < 2:  # noqa: PLR2004
+        return None
+    inner = [line.strip()[1:-1].replace('""', '"') if _ONE_CELL.fullmatch(line) else line for line in sample]
+    widths = {len(cells) for cells in csv.reader(inner, delimiter=detect_delimiter(inner))}
+    return inner if len(widths) == 1 and widths != {1} else None
+
+
+_ONE_CELL: Final = re.compile(r'\s*"(?:[^"]|"")*"\s*')
 
 
 def _rate(lines: list[str], delimiter: str) -> tuple[float, int]:

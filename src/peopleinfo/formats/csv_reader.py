@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,18 +31,38 @@ class CsvReader:
     ) -> None:
         """Detect the delimiter, unless it is given. `invalid_bytes` returns the reason to reject a row that is not UTF-8."""
         csv.field_size_limit(_MAX_CELL_LENGTH)
-        self._parts = csv_lines.read_lines(stream)
-        self._first = next(self._parts, Lines(1, []))
+        self._first, self._parts = csv_lines.first_lines(csv_lines.read_lines(stream))
+        self._quotes = csv_lines.quote_translation(self._first.lines)
+        if self._quotes:
+            parts = itertools.chain([self._first], self._parts)
+            self._parts = (
+                part._replace(lines=[line.translate(self._quotes[0]) for line in part.lines]) for part in parts
+            )
+            self._first = next(self._parts)
         self._invalid_bytes = invalid_bytes or (lambda: "is not valid UTF-8")
         lines = self._first.lines
         self._hint = csv_lines.delimiter_hint(lines[0]) if lines else None
-        self.delimiter = delimiter or self._hint or csv_lines.detect_delimiter(lines)
+        unwrapped = csv_lines.unwrapped(lines)
+        self._is_wrapped = unwrapped is not None
+        self.delimiter = delimiter or self._hint or csv_lines.detect_delimiter(unwrapped or lines)
         blank_after = csv_lines.has_blank_after_delimiter(lines[1:] or lines, self.delimiter)
         self._dialect: dict[str, Any] = {"delimiter": self.delimiter, "skipinitialspace": blank_after}
         self._blank_before_quote = re.compile(rf'(?:^|{re.escape(self.delimiter)})[ \t]+"', re.MULTILINE)
 
     def __iter__(self) -> Iterator[TableRow]:
         """Yield the rows of the table, each with the number of its first line."""
+        return map(self._restored, self._read()) if self._quotes or self._is_wrapped else self._read()
+
+    def _restored(self, row: TableRow) -> TableRow:
+        """Return a row with the quotes of the file, and with the cells of a row that was one cell."""
+        if not isinstance(row.cells, list):
+            return row
+        cells = row.cells
+        if self._is_wrapped and len(cells) == 1:
+            cells = next(csv.reader(cells, **self._dialect), cells)
+        return row._replace(cells=[cell.translate(self._quotes[1]) for cell in cells] if self._quotes else cells)
+
+    def _read(self) -> Iterator[TableRow]:
         part: Lines | None = self._first
         if self._hint:
             yield TableRow(1, SkippedRow("sets the delimiter"))

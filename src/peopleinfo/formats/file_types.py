@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import IO, TYPE_CHECKING, Final
 
+from peopleinfo.formats.encodings import without_mark
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -14,7 +16,7 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _MAX_OLE_SIZE: Final = 64 * 1024 * 1024  # bytes that are searched for a marker
 _MAX_CONTROLS: Final = 0.1  # part of the bytes of a text
-_CONTROLS: Final = bytes({*range(32), 127} - set(b"\t\n\v\f\r\x1a\x1b\0"))
+_CONTROLS: Final = bytes({*range(32), 127} - set(b"\t\n\v\f\r\x1a\x1b"))
 
 _IMAGE: Final = f"an image: {_SAVE}"
 _STARTS: Final = {
@@ -70,8 +72,11 @@ def is_zip(start: bytes) -> bool:
     return start.startswith(_ZIP)
 
 
-def unreadable_type(start: bytes, stream: IO[bytes]) -> str | None:
-    """Return the type of a file that is no text, with the remedy; None for text. Reads the stream of an old Office file."""
+def unreadable_type(start: bytes, stream: IO[bytes], *, is_text: bool = False) -> str | None:
+    """Return the type of a file that is no text, with the remedy; None for text. Reads the stream of an old Office file.
+
+    With `is_text`, the file is text in an encoding that the user has set, unless it has the mark of another type.
+    """
     if start.startswith(_OLE):
         return _ole_type(stream)
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -83,7 +88,7 @@ def unreadable_type(start: bytes, stream: IO[bytes]) -> str | None:
             return f"{description}: {_SAVE}"
     if start[257:262] == b"ustar":
         return f"a tar archive: {_EXTRACT}"
-    return "a binary file of an unknown type" if _is_binary(start) else None
+    return "a binary file of an unknown type" if not is_text and _is_binary(start) else None
 
 
 def archive_type(names: Collection[str]) -> str:
@@ -98,9 +103,8 @@ def _ole_type(stream: IO[bytes]) -> str:
 
 
 def _is_binary(start: bytes) -> bool:
-    """Return whether bytes are no text. UTF-16 without a byte order mark has NUL bytes in even or in odd positions only."""
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    """Return whether bytes are no text. Zeros at the end are those of a file that was not written completely."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or without_mark(start):
         return False
-    if b"\0" in start and b"\0" in start[::2] and b"\0" in start[1::2]:
-        return True
+    start = start.rstrip(b"\0")
     return len(start) - len(start.translate(None, _CONTROLS)) > _MAX_CONTROLS * len(start)

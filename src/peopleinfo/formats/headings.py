@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _NO_LETTER: Final = re.compile(r"[\W_]+")
+_ROMANIAN: Final = str.maketrans("şţ", "șț")  # Windows-1250 has the letters of Turkish only
 _IN_PARENTHESES: Final = re.compile(r"\s*[(\[（].*?[)\]）]")
 # Words before a heading that name the kind of person: `Member first name`.
 _KINDS_OF_PERSON: Final = re.compile(
@@ -80,9 +82,12 @@ def keys_by_field() -> dict[str, list[str]]:
 
 
 def count_known(text: str) -> int:
-    """Return how many cells of a text with unknown delimiter are known headings with other letters than ASCII."""
+    """Return how many cells of a text with unknown delimiter are known headings with other letters than ASCII.
+
+    The letters must be exact: `Prénom`, but not `PrÈnom`, which is a sign of a wrong encoding.
+    """
     cells = {cell.strip(' "') for cell in re.split(r"[,;\t|\r\n]", text) if not cell.isascii()}
-    return sum(role(cell) is not None for cell in cells)
+    return sum(_exact(cell) in _exact_headings() for cell in cells)
 
 
 def guess(names: Sequence[str], taken: Mapping[str, Sequence[int]]) -> Guess:
@@ -165,14 +170,33 @@ class _Columns:
 
 
 @lru_cache(maxsize=1)
-def _roles() -> dict[str, Role]:
+def _words() -> dict[str, list[str]]:
+    """Return the headings of each role in the order of their priority."""
     text = files("peopleinfo.formats").joinpath("headings.toml").read_text(encoding="utf-8")
+    return {
+        name: [heading for words in languages.values() for heading in words]
+        for name, languages in tomllib.loads(text).items()
+    }
+
+
+@lru_cache(maxsize=1)
+def _roles() -> dict[str, Role]:
     roles: dict[str, Role] = {}
-    for name, languages in tomllib.loads(text).items():
-        headings = [heading for words in languages.values() for heading in words]
+    for name, headings in _words().items():
         for priority, heading in enumerate(headings):
             roles.setdefault(_key(heading), Role(name, priority))
     return roles
+
+
+@lru_cache(maxsize=1)
+def _exact_headings() -> frozenset[str]:
+    return frozenset(_exact(heading) for headings in _words().values() for heading in headings)
+
+
+def _exact(heading: str) -> str:
+    """Return the letters of a heading with their marks."""
+    text = unicodedata.normalize("NFC", _IN_PARENTHESES.sub("", heading)).casefold().translate(_ROMANIAN)
+    return _NO_LETTER.sub("", text)
 
 
 @lru_cache(maxsize=4096)

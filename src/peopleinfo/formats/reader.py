@@ -163,7 +163,7 @@ def _open(
         return _read_workbook(stream, mapping, sheet)
     if sheet is not None:
         raise InvalidInput(f"{mapping.option('sheet', sheet)} requires a workbook (.xlsx)")
-    if description := unreadable_type(start, stream):
+    if description := unreadable_type(start, stream, is_text=encoding is not None):
         raise InvalidInput(f"is {description}")
     # Cards may name the encoding of each of their values. JSON is UTF-8 (RFC 8259): another encoding is named or has a mark.
     names_charsets = vcard.is_vcard(start) and b"CHARSET=" in start.upper()

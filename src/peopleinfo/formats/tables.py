@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow, blank_row
@@ -10,12 +11,14 @@ from peopleinfo.errors import InvalidInput
 from peopleinfo.formats.column_mapping import unique_names
 from peopleinfo.formats.field_mapper import FieldMapper
 from peopleinfo.formats.sampling import take_sample
+from peopleinfo.formats.table_notes import SEPARATORS, no_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from peopleinfo.formats.column_mapping import ColumnMapping
 
+_SHOWN_NAMES, _MAX_NAME_LENGTH = 30, 60  # in the message about a missing name
 _HEADER_ROWS: Final = 50  # the header is one of the first rows
 
 
@@ -68,16 +71,9 @@ class Table:
 
     def __iter__(self) -> Iterator[Row]:
         """Yield all rows but the header, also those above it."""
-        for line, cells, raw in self._above:
-            if isinstance(cells, list):
-                yield (
-                    Row(line, SkippedRow("the row is above the header"), cells)
-                    if _has_text(cells)
-                    else blank_row(line, 1)
-                )
-            else:
-                yield Row(line, cells, raw or [])
+        yield from self._rows_above()
         width, header, map_cells = len(self.header), self.header, self._mapper.map_cells
+        is_divided = self.columns.is_divided
         sample, self._sample = self._sample, []
         first = blank = 0
         for line, cells, raw in itertools.chain(sample, self._rows):
@@ -95,18 +91,39 @@ class Table:
                 yield Row(line, SkippedRow("the row repeats the header"), cells)
             else:
                 data, errors = map_cells(cells)
-                yield Row(line, data, cells, errors)
+                name, surname = data.get("person_name"), data.get("person_surname")
+                if (name or surname) and (is_divided or not name or not surname or surname[0] in SEPARATORS):
+                    yield Row(line, no_person(cells, width) or data, cells, errors)
+                else:
+                    yield Row(line, data, cells, errors)
         if blank:
             yield blank_row(first, blank)
+
+    def _rows_above(self) -> Iterator[Row]:
+        for line, cells, raw in self._above:
+            if isinstance(cells, list):
+                yield (
+                    Row(line, SkippedRow("the row is above the header"), cells)
+                    if _has_text(cells)
+                    else blank_row(line, 1)
+                )
+            else:
+                yield Row(line, cells, raw or [])
 
     def _problem(self, mapping: ColumnMapping) -> InvalidInput | None:
         """Return an error if no column has names, or two columns with the same heading claim one field."""
         names, sources = self.columns.names, self.columns.sources
         if not sources.keys() & {"person_name", "person_surname"}:
             option = mapping.option("map", "person_surname=COLUMN")
+            other = "if the first row is a person, insert a row with the names of the columns"
+            if len(names) == 1:
+                other = f"if the table has several columns, set {mapping.option('delimiter', 'CHAR')}"
+            shown = ", ".join(
+                textwrap.shorten(name, _MAX_NAME_LENGTH, placeholder="…") for name in names[:_SHOWN_NAMES]
+            )
             return InvalidInput(
-                f"no column contains a name; columns: {', '.join(names)}. Set {option}",
-                safe_message=f"no column contains a name: set {option}",
+                f"no column contains a name; columns: {shown}{', …' * (len(names) > _SHOWN_NAMES)}. Set {option}; {other}",
+                safe_message=f"no column contains a name: set {option}; {other}",
             )
         headings = [" ".join(cell.split()) for cell in self.header]
         for field, indices in self.columns.fields.items():
