@@ -20,6 +20,7 @@ from peopleinfo.stores.dynamodb.search_entries import data_of
 from peopleinfo.stores.dynamodb.search_index import home_key
 from peopleinfo.stores.dynamodb.search_items import is_entry, is_word
 from peopleinfo.stores.dynamodb.store import DynamoDBStore
+from peopleinfo.stores.sqlite import entry_rows
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.search_cases import CASES, OTHERS, person
 from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, encryption, open_store, person_filter, purge_all, scan_all
@@ -103,13 +104,25 @@ async def test_search_finds_people_of_a_bulk_creation(store: Store) -> None:
     assert {text: await search(store, text) for text in CASES["typos"].queries} == CASES["typos"].queries
 
 
-async def test_index_of_many_people_created_together_is_exact(tmp_path: Path, clock: Clock) -> None:
+async def test_index_of_large_batches_is_exact(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry_rows, "MAX_RECENT", 5_000)
+    path = tmp_path / "people.db"
     async with open_store("sqlite", tmp_path, clock) as store:
-        ids = await store.create_many(CROWD * (1_200 // len(CROWD)))
-        await check_index(store, tmp_path / "people.db")
-        for person_id in ids[::20]:
-            await store.delete(person_id)
-        await check_index(store, tmp_path / "people.db")
+        for _ in range(3):
+            ids = await store.create_many(CROWD * (1_200 // len(CROWD)))
+            await check_index(store, path)
+            for person_id in ids[::40]:
+                await store.delete(person_id)
+            await check_index(store, path)
+        found = await PeopleSearch(index_of(store)).find(parse(TEXTS[0]), limit=100)
+        assert found.people
+    with closing(sqlite3.connect(path)) as db:
+        recent, settled = (count(db, table) for table in ("recent_entries", "settled_entries"))
+    assert 0 < recent <= 5_000 < settled
+
+
+def count(db: sqlite3.Connection, table: str) -> int:
+    return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 async def test_search_finds_the_current_names_only(store: Store, tmp_path: Path) -> None:

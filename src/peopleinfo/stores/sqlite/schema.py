@@ -221,6 +221,17 @@ MIGRATIONS: Final = (
     CREATE INDEX links_by_second ON links (second);
     CREATE INDEX links_in_order ON links (state, grade, doubt, first, second);
     """,
+    """
+    ALTER TABLE search_entries RENAME TO settled_entries;
+    CREATE TABLE recent_entries (       -- of imports (`peopleinfo.stores.sqlite.entry_rows`)
+        key TEXT NOT NULL,
+        names TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (key, names, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE VIEW search_entries AS
+        SELECT key, names, seq FROM settled_entries UNION ALL SELECT key, names, seq FROM recent_entries;
+    """,
 )
 
 # The views for reading records; `person_keys` defines decrypting views with the same names.

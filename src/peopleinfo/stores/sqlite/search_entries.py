@@ -21,6 +21,13 @@ from peopleinfo.people.similarity import bucket_keys, deletion_keys
 from peopleinfo.people.words import collapse
 from peopleinfo.stores.search_words import ORDER_CODE
 from peopleinfo.stores.sqlite.batches import insert_rows, insert_values
+from peopleinfo.stores.sqlite.entry_rows import (
+    StagedEntries,
+    delete_all_entries,
+    delete_entries,
+    delete_entries_of,
+    insert_entries,
+)
 from peopleinfo.stores.sqlite.match_rows import key_text, sub_text
 
 if TYPE_CHECKING:
@@ -32,15 +39,6 @@ if TYPE_CHECKING:
 
 _COLLAPSED: Final = "="  # first letter of the key that every word of the vocabulary has
 _HASHED: Final = (_COLLAPSED, "~")  # keys of the vocabulary in an index of hashes: words with the same letters or sound
-_INSERT: Final = "INSERT OR IGNORE INTO search_entries (key, names, seq) VALUES"
-# The sorter of SQLite needs less time and memory than that of Python, and no interpreter lock. Temporary tables are in memory.
-_CREATE_STAGE: Final = "CREATE TEMP TABLE IF NOT EXISTS staged_entries (key TEXT NOT NULL, names TEXT NOT NULL, seq INTEGER NOT NULL) STRICT"
-_STAGE: Final = "INSERT INTO staged_entries (key, names, seq) VALUES"
-_INSERT_STAGED: Final = """
-    INSERT OR IGNORE INTO search_entries (key, names, seq) SELECT key, names, seq FROM staged_entries ORDER BY key, names, seq
-"""
-_CLEAR_STAGE: Final = "DELETE FROM staged_entries"
-_DELETE: Final = "DELETE FROM search_entries WHERE key = ? AND names = ? AND seq = ?"
 _HAS_KEY: Final = "SELECT 1 FROM search_entries WHERE key = ? LIMIT 1"
 _OTHERS: Final = """
     SELECT body FROM readable WHERE seq IN (SELECT seq FROM search_entries WHERE key = ? AND seq != ?) ORDER BY seq
@@ -48,7 +46,6 @@ _OTHERS: Final = """
 _INSERT_WORD: Final = "INSERT OR IGNORE INTO search_words (key, word) VALUES"
 _DELETE_WORD: Final = "DELETE FROM search_words WHERE key = ? AND word = ?"
 _STAGED_PEOPLE: Final = 500  # more people are staged, as many at a time
-_DELETE_OF_PEOPLE: Final = "DELETE FROM search_entries WHERE seq IN (SELECT value FROM json_each(?))"
 _DELETE_UNUSED_WORDS: Final = f"""
     DELETE FROM search_words WHERE NOT EXISTS (SELECT 1 FROM search_entries WHERE key = '{NAME}' || search_words.word)
 """  # noqa: S608 - a constant
@@ -106,6 +103,7 @@ class SearchEntries:
         self.code = code
         self.number = _register(db, f"{'hashes' if code else 'words'}:{plan.text}")
         self._plans = {self.number: plan}
+        self._staged = StagedEntries()
 
     def add(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add new people, without a check of unique identifiers."""
@@ -168,18 +166,17 @@ class SearchEntries:
     def _add_staged(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add many people. Rows in the order of the file change each of its pages once."""
         words: set[str] = set()
-        db.execute(_CREATE_STAGE)
+        self._staged.start(db)
         for start in range(0, len(people), _STAGED_PEOPLE):
             entries = [self._entries(seq, data, self.plan) for seq, data in people[start : start + _STAGED_PEOPLE]]
-            insert_values(db, _STAGE, 3, self._rows(entries).values())
+            self._staged.add(db, self._rows(entries).values())
             words |= _words_of(entries)
-        db.execute(_INSERT_STAGED)
-        db.execute(_CLEAR_STAGE)
+        self._staged.finish(db)
         self._insert_words(db, words)
 
     def _insert(self, db: sqlite3.Connection, people: list[_Entries]) -> None:
         people = sorted(people)
-        insert_values(db, _INSERT, 3, self._rows(people).sorted_values())
+        insert_entries(db, self._rows(people).sorted_values())
         self._insert_words(db, _words_of(people))
 
     def _rows(self, people: list[_Entries]) -> _Rows:
@@ -201,7 +198,7 @@ class SearchEntries:
 
     def _delete(self, db: sqlite3.Connection, person: _Entries) -> None:
         rows = [(self._stored_key(key), person.order, person.seq) for key in person.keys]
-        db.executemany(_DELETE, rows + person.matches)
+        delete_entries(db, rows + person.matches)
         for key in person.keys:
             if key[0] == NAME and db.execute(_HAS_KEY, (self._stored_key(key),)).fetchone() is None:
                 db.executemany(_DELETE_WORD, self._vocabulary_rows(key[1:]))
@@ -229,13 +226,13 @@ def _words_of(people: Iterable[_Entries]) -> set[str]:
 
 def delete_people(db: sqlite3.Connection, seqs: str) -> None:
     """Delete all entries of people, given as a JSON array, whose records cannot be read, then the unused words. Scans the index."""
-    db.execute(_DELETE_OF_PEOPLE, (seqs,))
+    delete_entries_of(db, seqs)
     db.execute(_DELETE_UNUSED_WORDS)
 
 
 def reset(db: sqlite3.Connection) -> None:
     """Delete the whole index; until `reindex` ends, searches read the records."""
-    db.execute("DELETE FROM search_entries")
+    delete_all_entries(db)
     db.execute("DELETE FROM search_words")
     db.execute("DELETE FROM search_plans")
 

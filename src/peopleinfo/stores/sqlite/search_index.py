@@ -35,7 +35,10 @@ _SMALL: Final = 500  # entries of a key that are compared one by one
 _MAX_RANGES: Final = 64  # ranges of names within a common key
 _MAX_PREFIX_ENTRIES: Final = 2_000  # entries read for a prefix
 _ENTRIES: Final = "SELECT names, seq FROM search_entries WHERE key = ? ORDER BY names, seq LIMIT ?"
-_PREFIX: Final = "SELECT names, seq FROM search_entries WHERE key >= ? AND key < ? ORDER BY key, names, seq LIMIT ?"
+# The key is selected for the query planner, which would otherwise sort the rows of the view.
+_PREFIX: Final = (
+    "SELECT names, seq, key FROM search_entries WHERE key >= ? AND key < ? ORDER BY key, names, seq LIMIT ?"
+)
 _RANGE: Final = (
     "SELECT names, seq FROM search_entries WHERE key = ? AND names >= ? AND names < ? ORDER BY names, seq LIMIT ?"
 )
@@ -109,7 +112,7 @@ class SqliteSearchIndex:
             key, filters = key[0] + code_of(key[1:], code), coded_filters(filters, code)
         if lookup.is_prefix:
             limit = _MAX_PREFIX_ENTRIES if filters else MAX_HITS + 1
-            rows = db.execute(_PREFIX, (key, prefix_upper_bound(key), limit)).fetchall()
+            rows = [row[:2] for row in db.execute(_PREFIX, (key, prefix_upper_bound(key), limit))]
             return _filtered(rows, filters, complete=len(rows) < limit)
         limit = _SMALL if filters else MAX_HITS + 1
         rows = db.execute(_ENTRIES, (key, limit)).fetchall()
