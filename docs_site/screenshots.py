@@ -26,14 +26,19 @@ MAPPED: Final = ["--map", "person_address=Street, City, Country", "--date-format
 def main() -> None:
     """Serve the people of the example, and take the screenshots."""
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server, sync_playwright() as playwright:
-        command = [sys.executable, "-m", "peopleinfo", "import", str(PEOPLE), *MAPPED]
-        subprocess.run([*command, "--store-url", f"sqlite:///{folder}/people.db"], check=True, capture_output=True)
+        store = f"sqlite:///{folder}/people.db"
+        run("import", str(PEOPLE), *MAPPED, "--store-url", store)
         browser = playwright.chromium.launch(executable_path=browsing.chromium(), args=["--no-sandbox"])
-        take(browser, server.url)
+        take(browser, server.url, store)
         browser.close()
 
 
-def take(browser: Browser, url: str) -> None:
+def run(*arguments: str) -> None:
+    """Run a command."""
+    subprocess.run([sys.executable, "-m", "peopleinfo", *arguments], check=True, capture_output=True)
+
+
+def take(browser: Browser, url: str, store: str) -> None:
     """Take a screenshot of each page."""
     with browsing.window(browser, url) as page:
         page.set_viewport_size({"width": 1000, "height": 620})
@@ -45,6 +50,7 @@ def take(browser: Browser, url: str) -> None:
         page.locator("#person").wait_for()
         page.screenshot(path=FOLDER / "person.png")
         take_conflict(page, url)
+        take_duplicates(page, url, store)
         page.goto("/console/transfer")
         page.locator("input[type=file]").set_input_files(PEOPLE)
         page.locator("#preview .good").first.wait_for()
@@ -69,6 +75,19 @@ def take_conflict(page: Page, url: str) -> None:
     page.locator("#save").click()
     page.get_by_role("radio").first.wait_for()
     page.screenshot(path=FOLDER / "conflict.png")
+
+
+def take_duplicates(page: Page, url: str, store: str) -> None:
+    """Add a second record of a person, compare all records, and take a screenshot of the pair."""
+    with Client(url) as people:
+        second = {"person_name": "Maria Jose", "person_surname": "Garcia Lopez", "person_birthdate": "1978-01-19"}
+        people.create(second | {"person_address": "Calle Mayor 5, Toledo"})
+    run("duplicates", "scan", "--store-url", store)
+    page.set_viewport_size({"width": 1000, "height": 760})
+    page.goto("/console/duplicates")
+    page.locator("#sides tbody").wait_for()
+    page.screenshot(path=FOLDER / "duplicates.png")
+    page.set_viewport_size({"width": 1000, "height": 620})
 
 
 if __name__ == "__main__":

@@ -44,3 +44,16 @@ def test_import_with_a_wrong_mapping_is_undone(page: Page, client: httpx.Client,
     expect(page.get_by_role("row", name="wrong.csv")).to_contain_text("Undone")
     assert client.delete(f"/v1/people/{changed}").status_code == 204
     assert sorted(client.get("/v1/people/export").content.splitlines()) == before
+
+
+@pytest.mark.parametrize("size", ["phone"])
+def test_imports_do_not_scroll_sideways_on_a_phone(page: Page, client: httpx.Client) -> None:
+    name = "addresses-of-the-branch-office-2026.csv"
+    client.post(
+        f"/v1/people/import?filename={name}", content=b"person_surname\nPhone\n", headers={"Content-Type": "text/csv"}
+    )
+    page.goto("/console/imports")
+    expect(page.get_by_text(name)).to_be_visible()
+    table = page.get_by_role("region", name="Imports")
+    assert table.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert violations_of(page) == []

@@ -22,6 +22,7 @@ PAGES: Final = {
     "/console/people/{person_id}/edit": Page("edit.html", "edit.js", "people"),
     "/console/transfer": Page("import_export.html", "import_export.js", "transfer"),
     "/console/imports": Page("imports.html", "imports.js", "transfer"),
+    "/console/duplicates": Page("duplicates.html", "duplicates.js", "duplicates"),
     "/console/trash": Page("trash.html", "trash.js", "trash"),
     "/console/health": Page("health.html", "health.js", "health"),
 }

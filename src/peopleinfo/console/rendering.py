@@ -60,6 +60,7 @@ def render_page(
             user="" if principal in (ANONYMOUS, ANONYMOUS_VISITOR) else principal.name,
             may_read=principal.has_scope(Scope.READ),
             may_write=principal.has_scope(Scope.WRITE),
+            may_merge=principal.has_scope(Scope.MERGE),
             may_admin=principal.has_scope(Scope.ADMIN),
             may_read_metrics=principal.has_scope(Scope.METRICS),
             aliases=headings.keys_by_field(),

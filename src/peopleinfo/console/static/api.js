@@ -7,11 +7,11 @@ import { showOutage } from "./outage.js";
 
 export const RETRYABLE = [429, 502, 503, 504];
 
-/** An error response with its `status` and `errors` (each with `pointer` and `reason`), or no response (status 0). */
+/** An error response with its `status`, `errors` (each with `pointer` and `reason`) and `fields`, or no response (status 0). */
 export class Problem extends Error {
-  constructor(status, { title, detail, errors = [] } = {}) {
+  constructor(status, { title, detail, errors = [], fields } = {}) {
     super(status === 401 ? "You are not signed in" : detail ?? title ?? `the server responded with status ${status}`);
-    Object.assign(this, { status, errors });
+    Object.assign(this, { status, errors, fields });
   }
 }
 

@@ -12,6 +12,7 @@ const REASONS = {
   "identifier-taken": "another person has the earlier identifier",
 };
 const STATES = { started: "Incomplete", finished: "Finished", undoing: "Undo incomplete", undone: "Undone" };
+const NAMES = ["Time", "File", "Imported by", "New", "Updated", "State"];
 const POLL_INTERVAL = 1000;
 const table = $("#imports");
 const mayUndo = table.dataset.mayUndo === "true";
@@ -28,7 +29,7 @@ function row(one) {
   const cells = [moment(one.started_at), nameOf(one), one.principal ?? "", number(one.created), number(one.updated), STATES[one.state]];
   const button = mayUndo && one.state !== "undone" ? h("button.small", { type: "button" }, "Undo this import") : null;
   if (button) on(button, "click", () => confirmUndo(one));
-  return h("tr", { id: `import-${one.import_id}` }, cells.map((cell) => h("td", null, cell)), h("td", null, button));
+  return h("tr", { id: `import-${one.import_id}` }, cells.map((cell, at) => h("td", { "data-of": NAMES[at] }, cell)), h("td", null, button));
 }
 
 async function load() {
@@ -95,7 +96,6 @@ function finished(one) {
   $("#left table").replaceChildren(h("thead", null, h("tr", null, h("th", { scope: "col" }, "Person"), h("th", { scope: "col" }, "Reason"))), h("tbody", null, rows));
 }
 
-const names = ["Time", "File", "Imported by", "New", "Updated", "State", "Action"];
-table.replaceChildren(h("thead", null, h("tr", null, names.map((name) => h("th", { scope: "col" }, name)))), h("tbody"));
+table.replaceChildren(h("thead", null, h("tr", null, [...NAMES, "Action"].map((name) => h("th", { scope: "col" }, name)))), h("tbody"));
 on("#more", "click", load);
 load().catch((reason) => $("#problem").replaceChildren(h("p.problem", null, reason.message)));

@@ -10,6 +10,7 @@ import { pendingIds, scheduleDeletion } from "./undo.js";
 
 const id = decodeURIComponent(location.pathname.split("/")[3]);
 const list = `/console${latestResults().fragment}`;
+const TABS = ["#history", "#duplicates"];
 let person;
 
 function show(read) {
@@ -29,7 +30,7 @@ function show(read) {
   mark();
 }
 
-/** Show the details or the history; the fragment of the page names the latter. */
+/** Show the details, the history or the duplicates; the fragment of the page names the latter two. */
 async function select(name) {
   for (const tab of $$("[role=tab]")) {
     const isSelected = tab.id === `${name}-tab`;
@@ -37,8 +38,9 @@ async function select(name) {
     tab.tabIndex = isSelected - 1;
     $(`#${tab.id.slice(0, -4)}`).hidden = !isSelected;
   }
-  history.replaceState(null, "", name === "history" ? "#history" : location.pathname);
+  history.replaceState(null, "", name === "details" ? location.pathname : `#${name}`);
   if (name === "history") await (await import("./versions.js")).showVersions(person, show);
+  if (name === "duplicates") await (await import("./person_duplicates.js")).showDuplicates(person);
 }
 
 const line = (name, value) => [h("dt", null, label(name)), h("dd", null, view(value, name))];
@@ -72,7 +74,8 @@ offerExports("#export", () => ({ person_ids: [id] }));
 on("#tabs", "click", ({ target }) => target.id !== "tabs" && select(target.id.slice(0, -4)));
 on("#tabs", "keydown", ({ key, target }) => {
   if (!/^Arrow(Left|Right)$/.test(key)) return;
-  const other = target.nextElementSibling ?? target.previousElementSibling;
+  const tabs = $$("[role=tab]");
+  const other = tabs.at((tabs.indexOf(target) + (key === "ArrowLeft" ? -1 : 1)) % tabs.length);
   other.focus();
   other.click();
 });
@@ -89,4 +92,10 @@ on("#back", "click", (event) => {
   event.preventDefault();
   history.back(); // restores the position in the list
 });
-call("GET", path(id)).then(show, showNotFound).then(showNeighbours).then(() => person && location.hash === "#history" && select("history"));
+/** Show the person. The API answers the id of a merged record with its survivor; the page shows the record before the merge. */
+async function load() {
+  const read = await call("GET", path(id));
+  show(read.person_id === id ? read : await (await import("./person_duplicates.js")).showMerged(id, read));
+}
+
+load().catch(showNotFound).then(showNeighbours).then(() => person && TABS.includes(location.hash) && select(location.hash.slice(1)));

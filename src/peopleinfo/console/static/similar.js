@@ -33,9 +33,11 @@ async function find(person, signal) {
   }
 }
 
+/** Return the reasons for one person. */
+export const reasonsOf = (evidence) => evidence.filter(({ bits }) => Number(write(bits)) > 0).map(({ because }) => because).join(", ");
+
 function row({ person, grade, evidence }) {
-  const reasons = evidence.filter(({ bits }) => Number(write(bits)) > 0).map(({ because }) => because);
   const link = h("a", { href: pageOf(person.person_id), target: "_blank", rel: "noopener" }, fullName(person));
   const born = person.person_birthdate ? `, ${birthdate(person.person_birthdate)}` : "";
-  return h("li", null, link, `${born} – ${grade}: ${reasons.join(", ")}`);
+  return h("li", null, link, `${born} – ${grade}: ${reasonsOf(evidence)}`);
 }

@@ -311,6 +311,7 @@ PUBLIC_PAGES: Final = frozenset(
         "/console/sign-in/provider/back",
         "/console/transfer",
         "/console/imports",
+        "/console/duplicates",
         "/console/trash",
         "/console/people/new",
         "/console/people/{person_id}",
