@@ -18,6 +18,7 @@ from peopleinfo.people.people_list import PeopleList
 from peopleinfo.people.person import utc_now
 from peopleinfo.people.service import PeopleService
 from peopleinfo.people.trash import Trash
+from peopleinfo.privacy.export import PersonalDataExport
 from peopleinfo.settings.identifiers import parse_identifiers
 from peopleinfo.stores.registry import is_store_file, open_service_store
 
@@ -313,6 +314,7 @@ class Application:
         from peopleinfo.telemetry.prometheus import Exposition  # noqa: PLC0415
 
         settings = self._settings
+        audit = open_audit(settings, stack)
         exposition = Exposition(
             self._instance,
             Workers(self._metrics_dir, metrics.ALL) if self._metrics_dir else None,
@@ -322,6 +324,7 @@ class Application:
         services = Services(
             people=people_service(store, settings),
             trash=trash_of(store, settings),
+            personal_data=PersonalDataExport(store.people, store.archive, store.trash, audit),
             people_list=PeopleList(store.people, store.search),
             history=HistoryService(store.people),
             matches=matches,
@@ -343,7 +346,7 @@ class Application:
             sessions=Sessions(store.secret, store.ended_sessions, now=utc_now),
             login_flow=_login_flow(settings),
             rate_limiter=_rate_limiter(settings),
-            audit=open_audit(settings, stack),
+            audit=audit,
             exposition=exposition,
             access_log=AccessLog(silent=settings.log_level not in ("debug", "info"), on_flush=exposition.publish),
             shutdown=GracefulShutdown(settings.drain_seconds),

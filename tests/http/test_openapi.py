@@ -139,6 +139,7 @@ def routes() -> dict[str, set[str]]:
         merges=store,
         review=store,
         trash=store,
+        personal_data=store,
         imports=ImportTarget(store, bytes(32), utc_now),
         import_history=store,
         store=store,

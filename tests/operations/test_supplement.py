@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,32 @@ from peopleinfo.bulk.copy import StoreCopy
 from peopleinfo.bulk.import_record import iter_batches
 from peopleinfo.bulk.manifest import MANIFEST_NAME, read_manifest
 from peopleinfo.bulk.restore import Restore, checksum_of
+from peopleinfo.crypto.master_key import FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.person_ids import derive_key
+from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import PersonMerged
 from peopleinfo.matching.links import Link
 from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.idempotency import ClientKey
+from peopleinfo.people.index_entries import IndexPlan
 from peopleinfo.people.person import person_data_from_fields
-from tests.store_kinds import ENCRYPTED, ENCRYPTED_TABLE, Clock, open_store, person_data, scan_all
+from peopleinfo.privacy.export import PersonalDataExport
+from peopleinfo.stores.dynamodb.factory import open_table
+from peopleinfo.stores.dynamodb.key_table import DynamoDBKeyStore
+from peopleinfo.stores.sqlite import person_keys
+from peopleinfo.stores.sqlite.encrypt_existing import SqliteKeyStore, encrypt_database
+from tests.store_kinds import (
+    ENCRYPTED,
+    ENCRYPTED_TABLE,
+    Clock,
+    encryption,
+    find_all,
+    open_store,
+    person_data,
+    person_filter,
+    scan_all,
+    table_location,
+)
 from tests.stores.test_changes import changes_since, current_position
 from tests.stores.test_import_undo import import_history, run_import, undo
 from tests.stores.test_merges import fields, fields_of, request, service
@@ -228,6 +248,72 @@ async def test_copy_to_another_store_and_back_has_the_whole_supplement(
         found, expected = await contents(target, people), await contents(store, people)
         for name in ("people", "trash", "merges", "imports", "batches", "links"):
             assert found[name] == expected[name], name
+
+
+async def test_rotation_and_reindex_keep_the_supplement_usable(store_kind: str, tmp_path: Path, clock: Clock) -> None:
+    plan = IndexPlan(identifiers=("email",))
+    async with open_store(store_kind, tmp_path, clock) as store:
+        people = People(store, clock)
+        await people.add()
+        expected = await contents(store, people)
+        if "encrypted" in store_kind:
+            await rotate_keys(store_kind, tmp_path)
+    async with open_store(store_kind, tmp_path, clock, plan=plan) as store:
+        assert await contents(store, people) == expected
+        after: bytes | None = None
+        while (after := (await store.reindex(after=after, limit=4)).next) is not None:
+            pass
+        assert await contents(store, people) == expected
+        people.store = store
+        await check_undos(store, people)
+        assert len(await find_all(store, person_filter(surname="many"))) == 8
+
+
+async def rotate_keys(kind: str, folder: Path) -> None:
+    """Rotate the keys of a store to a new master key, which replaces the old one."""
+    old = encryption(folder).master
+    create_file(folder / "new.key")
+    both = OldOrNewMasterKey(FileMasterKey(folder / "new.key"), old)
+    if kind == ENCRYPTED:
+        with closing(person_keys.open_key_db(folder / "people.db")) as db:
+            await rotate(SqliteKeyStore(db), both, on_progress=ignored)
+    else:
+        location = table_location(kind.removesuffix("+encrypted"), folder)
+        async with open_table(location) as table:
+            await rotate(DynamoDBKeyStore(table.for_table(location.key_table)), both, on_progress=ignored)
+    (folder / "new.key").replace(folder / "master.key")
+
+
+async def test_encryption_of_a_file_encrypts_the_supplement(tmp_path: Path, clock: Clock) -> None:
+    async with open_store("sqlite", tmp_path, clock) as store:
+        people = People(store, clock)
+        await people.add()
+        expected = await contents(store, people)
+    encrypt_database(tmp_path / "people.db", encryption(tmp_path), on_progress=ignored)
+    assert b"Many" not in (tmp_path / "people.db").read_bytes()
+    async with open_store(ENCRYPTED, tmp_path, clock) as store:
+        assert await contents(store, people) == expected
+        people.store = store
+        await check_undos(store, people)
+
+
+async def test_export_of_a_person_has_the_trash_and_the_merged_records(store: OpenedStore, clock: Clock) -> None:
+    people = People(store, clock)
+    await people.add()
+    export = PersonalDataExport(store, store.archive, store.trash, None)
+    deleted = msgspec.json.decode(await export.document(people.ids[0]))
+    assert [one["version"] for one in deleted["history"]] == [1, 2]
+    assert (deleted["person"]["version"], deleted["deleted"]["by"]) == (3, "desk")
+    survivor = msgspec.json.decode(await export.document(people.ids[3]))
+    assert "deleted" not in survivor
+    merged = {
+        one["person"]["person_id"]: [each["person"]["version"] for each in one["history"]] for one in survivor["merged"]
+    }
+    assert merged == {people.ids[1]: [1, 2], people.ids[2]: [1]}
+    with_merged = msgspec.json.decode(await export.document(people.ids[6]))
+    assert [one["person"]["field7"] for one in with_merged["merged"]] == ["7"]
+    with pytest.raises(PersonMerged):
+        await export.document(people.ids[2])
 
 
 async def copy(source: OpenedStore, target: OpenedStore) -> None:

@@ -25,7 +25,8 @@ _Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the person.", show
 def export(person_id: _Id, store: options.Store = None) -> None:
     """Print all data about a person as JSON.
 
-    The document holds the record and its earlier versions. It also holds the person's audit events when PEOPLEINFO_AUDIT_LOG is a file.
+    The document holds the record and its earlier versions, also of a person in the trash, and the records merged into it. It also holds
+    the audit events of these records when PEOPLEINFO_AUDIT_LOG is a file.
 
     Example: peopleinfo person export e953cc6a7f986f7bb8466799a8eb167a > person.json
     """
@@ -63,14 +64,15 @@ def erase(person_id: _Id, store: options.Store = None) -> None:
 
 
 async def _export(settings: Settings, person_id: str) -> bytes:
-    from peopleinfo.app import open_audit_file, open_history
+    from peopleinfo.app import open_audit_file
     from peopleinfo.privacy.audit import COMMAND, audit_action
-    from peopleinfo.privacy.export import export_personal_data
+    from peopleinfo.privacy.export import PersonalDataExport
+    from peopleinfo.stores.registry import open_service_store
 
     async with AsyncExitStack() as stack:
         audit = open_audit_file(settings, stack)
-        history, _ = await stack.enter_async_context(open_history(settings))
-        document = await export_personal_data(history, audit, person_id)
+        store = await stack.enter_async_context(open_service_store(settings))
+        document = await PersonalDataExport(store.people, store.archive, store.trash, audit).document(person_id)
         audit_action(audit, "exportPerson", person_id, by=COMMAND)
         return document
 

@@ -24,7 +24,6 @@ from peopleinfo.people.field_access import check_patch, check_search, redact
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.people_list import SORT_PARAMETERS
 from peopleinfo.people.store import CacheStatus
-from peopleinfo.privacy.export import export_personal_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,11 +34,10 @@ if TYPE_CHECKING:
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.http.search_params import SearchRequest
     from peopleinfo.matching.merge_service import MergeService
-    from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService
-    from peopleinfo.privacy.audit import AuditLog
+    from peopleinfo.privacy.export import PersonalDataExport
 
 _KEY_LENGTH: Final = 255
 _MERGED: Final = ProblemType(307, "merged", "Merged")
@@ -211,13 +209,12 @@ class PersonResource(EvaluatesConditions):
 class PersonExportResource:
     """/v1/people/{person_id}/export: subject access, with all data about one person."""
 
-    def __init__(self, history: HistoryService, audit: AuditLog | None) -> None:
-        self._history = history
-        self._audit = audit
+    def __init__(self, export: PersonalDataExport) -> None:
+        self._export = export
 
     async def on_get(self, _: Request, resp: Response, person_id: str) -> None:
-        """Return the record, the earlier versions and the audit events of the person."""
-        resp.data = await export_personal_data(self._history, self._audit, person_id)
+        """Return the record, the earlier versions and the audit events of the person, and the records merged into it."""
+        resp.data = await self._export.document(person_id)
         resp.set_header("Cache-Control", "private, no-store")
         resp.downloadable_as = "person.json"
 

@@ -56,7 +56,7 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     app.add_route("/v1/merges", MergesResource(merges, body_timeout=body_timeout))
     app.add_route("/v1/merges/{merge_id}", MergeResource(merges))
     app.add_route("/v1/merges/{merge_id}/undo", UndoResource(merges, body_timeout=body_timeout))
-    app.add_route("/v1/people/{person_id}/export", PersonExportResource(services.history, services.audit))
+    app.add_route("/v1/people/{person_id}/export", PersonExportResource(services.personal_data))
     app.add_route("/v1/people/{person_id}/history", HistoryResource(services.history, cursors))
     app.add_route("/v1/people/{person_id}/history/{version}", VersionResource(services.history))
     app.add_route("/v1/people/{person_id}/restore", RestoreResource(services.history, body_timeout=body_timeout))

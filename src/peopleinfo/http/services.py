@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.store import StoreMaintenance
     from peopleinfo.people.trash import Trash
     from peopleinfo.privacy.audit import AuditLog
+    from peopleinfo.privacy.export import PersonalDataExport
     from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.prometheus import Exposition
 
@@ -40,6 +41,7 @@ class Services:
     merges: MergeService
     review: Review
     trash: Trash
+    personal_data: PersonalDataExport
     imports: ImportTarget
     import_history: ImportHistory
     store: StoreMaintenance

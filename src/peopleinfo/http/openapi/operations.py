@@ -172,7 +172,7 @@ OPERATIONS: Final = (
         Scope.ADMIN,
         "exportPerson",
         "Export all data about a person",
-        "Returns the person, its earlier versions and the audit events that concern it, for example to answer a request for access under the GDPR. "
+        "Returns the person, also one in the trash, its earlier versions, the records merged into it and the audit events that concern them, for example to answer a request for access under the GDPR. "
         "If the audit log is stored outside the service, the response says so.",
         {200: Response("The person, its versions and its audit events.", {JSON: PersonExport})},
         errors=(404,),

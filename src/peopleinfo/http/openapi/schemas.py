@@ -341,14 +341,32 @@ class EarlierVersion(Struct):
     person: Person
 
 
-class PersonExport(Struct):
-    """All data about a person."""
+class MergedRecordExport(Struct):
+    """All data of a record that is merged into another one."""
 
     person: Person
     history: list[EarlierVersion]
     audit: AuditSection
 
 
+class DeletionExport(Struct):
+    """The deletion of a person in the trash."""
+
+    at: Time
+    by: str | None
+    erased_after: Time
+
+
+class PersonExport(Struct):
+    """All data about a person."""
+
+    person: Person
+    history: list[EarlierVersion]
+    audit: AuditSection
+    deleted: DeletionExport | UnsetType = UNSET
+    merged: list[MergedRecordExport] | UnsetType = UNSET
+
+
 TYPES: Final = (
-    EarlierVersion, NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport,
+    EarlierVersion, NewPerson, Person, LegacyPerson, SearchBody, ExportBody, PeoplePage, Problem, Status, ImportResult, ImportPreview, AuditEvent, AuditSection, PersonExport, MergedRecordExport, DeletionExport,
 )  # fmt: skip
