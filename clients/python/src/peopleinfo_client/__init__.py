@@ -14,6 +14,7 @@ from peopleinfo_client._async import AsyncClient
 from peopleinfo_client._requests import ANY_VERSION
 from peopleinfo_client._sync import Client
 from peopleinfo_client.batches import BatchItem, BatchResult
+from peopleinfo_client.duplicates import MergeSummary, Pair, VersionOfPerson
 from peopleinfo_client.errors import (
     AccessDenied,
     AuditUnavailable,
@@ -120,11 +121,13 @@ __all__ = [
     "Merge",
     "MergeCycle",
     "MergeNotFound",
+    "MergeSummary",
     "MergeTooLarge",
     "NotAuthenticated",
     "OutcomeUnknown",
     "Overloaded",
     "Page",
+    "Pair",
     "PairNotFound",
     "Person",
     "PersonMerged",
@@ -138,5 +141,6 @@ __all__ = [
     "UndoneMerge",
     "VersionConflict",
     "VersionNotFound",
+    "VersionOfPerson",
     "VersionSummary",
 ]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
 
-from peopleinfo_client import _requests
+from peopleinfo_client import _duplicate_requests, _requests
 from peopleinfo_client._json import decode
 from peopleinfo_client._retry import RetryState
 from peopleinfo_client._transport import AsyncTransport
 from peopleinfo_client.batches import BatchResult
+from peopleinfo_client.duplicates import MergeSummary, Pair, PairPage
 from peopleinfo_client.errors import PersonMerged, StreamInterrupted
 from peopleinfo_client.imports import Import, ImportPage, ImportPreview
 from peopleinfo_client.models import (
@@ -27,11 +29,11 @@ from peopleinfo_client.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from peopleinfo_client._requests import ImportOptions, PreviewOptions, Request, Search, SortedSearch, Version
     from peopleinfo_client.batches import BatchItem
-    from peopleinfo_client.models import DeletedPerson, ImportResult, VersionSummary
+    from peopleinfo_client.models import AnyPage, DeletedPerson, ImportResult, VersionSummary
 
 _READY_TIMEOUT = 5.0
 _CHANGES_WAIT = 20
@@ -118,13 +120,9 @@ class AsyncClient:
         The text contains names in any order, a birthdate, words of an address, a mail address or a phone number. Each person has the
         field `found_by`. Without `forgiving`, only whole words and prefixes match. Raises InvalidSearch.
         """
-        cursor: str | None = None
-        while True:
-            page = Page.from_json(await self._call(_requests.text_page(text, cursor, forgiving=forgiving)))
+        async for page in self._pages(Page.from_json, partial(_requests.text_page, text, forgiving=forgiving)):
             for person in page.people:
                 yield person
-            if (cursor := page.next_cursor) is None:
-                return
 
     async def pages(
         self, *, limit: int = _requests.PAGE_SIZE, cursor: str | None = None, **search: Unpack[SortedSearch]
@@ -133,11 +131,8 @@ class AsyncClient:
 
         Raises InvalidSearch, InvalidCursor.
         """
-        while True:
-            page = Page.from_json(await self._call(_requests.page(search, cursor, limit)))
+        async for page in self._pages(Page.from_json, partial(_requests.page, search, limit), cursor):
             yield page
-            if (cursor := page.next_cursor) is None:
-                return
 
     async def count(self, **search: Unpack[Search]) -> Count:
         """Return the number of matching people; without parameters, of all people. Raises InvalidSearch."""
@@ -175,13 +170,9 @@ class AsyncClient:
 
     async def trash(self) -> AsyncIterator[DeletedPerson]:
         """Yield the people in the trash, the last deleted one first. Requires the scope people:admin."""
-        cursor: str | None = None
-        while True:
-            page = TrashPage.from_json(await self._call(_requests.trash(cursor)))
+        async for page in self._pages(TrashPage.from_json, _requests.trash):
             for person in page.people:
                 yield person
-            if (cursor := page.next_cursor) is None:
-                return
 
     async def restore_deleted(self, person_id: str) -> Person:
         """Move a person back from the trash. Requires the scope people:admin. Raises PersonNotFound, IdentifierConflict."""
@@ -191,23 +182,39 @@ class AsyncClient:
         self, person: Mapping[str, Any], *, count: int = 10, threshold: float = 0.5, only_certain: bool = False
     ) -> Matches:
         """Return the stored people that may be the same as a person, which is not stored. Raises InvalidSearch."""
-        request = _requests.match(person, count, threshold, only_certain=only_certain)
+        request = _duplicate_requests.match(person, count, threshold, only_certain=only_certain)
         return Matches.from_json(await self._call(request))
 
     async def duplicates(self, person: Person | str, *, count: int = 10) -> Matches:
         """Return the other people that may be the same as a stored person. Raises PersonNotFound."""
-        person_id = person if isinstance(person, str) else person.person_id
-        return Matches.from_json(await self._call(_requests.duplicates(person_id, count)))
+        return Matches.from_json(await self._call(_duplicate_requests.duplicates(person, count)))
+
+    async def pairs(self, state: str = "open", *, grade: str | None = None) -> AsyncIterator[Pair]:
+        """Yield the pairs of the review queue with a state (open, later or different), the most certain first.
+
+        Raises InvalidSearch, DuplicatesDisabled.
+        """
+        async for page in self._pages(PairPage.from_json, partial(_duplicate_requests.pairs, state, grade)):
+            for pair in page.pairs:
+                yield pair
+
+    async def get_pair(self, pair: str) -> Pair:
+        """Return a pair of the review queue. Raises PairNotFound."""
+        return Pair.from_json(await self._call(_duplicate_requests.get_pair(pair)))
+
+    async def decide(self, pair: Pair | str, decision: str, *, note: str = "") -> Pair:
+        """Decide that a pair is of `different` people, or `later`, unless the pair changed after it was read.
+
+        Pass an id to decide about any version. The note must not contain personal data. Requires the scope people:merge.
+        Raises PairNotFound, VersionConflict, InvalidSearch.
+        """
+        return Pair.from_json(await self._call(_duplicate_requests.decide(pair, decision, note)))
 
     async def history(self, person_id: str) -> AsyncIterator[VersionSummary]:
         """Yield the stored versions of a person, oldest first. Raises PersonNotFound."""
-        cursor: str | None = None
-        while True:
-            page = HistoryPage.from_json(await self._call(_requests.history(person_id, cursor)))
+        async for page in self._pages(HistoryPage.from_json, partial(_requests.history, person_id)):
             for version in page.versions:
                 yield version
-            if (cursor := page.next_cursor) is None:
-                return
 
     async def get_version(self, person_id: str, number: int) -> Person:
         """Return a person at a version. Raises PersonNotFound, VersionNotFound."""
@@ -229,13 +236,9 @@ class AsyncClient:
 
     async def imports(self) -> AsyncIterator[Import]:
         """Yield the imports that this principal may see, newest first."""
-        cursor: str | None = None
-        while True:
-            page = ImportPage.from_json(await self._call(_requests.imports(cursor)))
+        async for page in self._pages(ImportPage.from_json, _requests.imports):
             for one in page.imports:
                 yield one
-            if (cursor := page.next_cursor) is None:
-                return
 
     async def get_import(self, import_id: str) -> Import:
         """Return an import. Raises ImportNotFound."""
@@ -265,8 +268,16 @@ class AsyncClient:
         The survivor keeps its values and takes those that it lacks; `take` selects the record of a field by id.
         Raises PersonNotFound, PersonMerged, VersionConflict, MergeCycle, MergeTooLarge.
         """
-        request = _requests.merge(survivor, merged, take or {}, idempotency_key, preview=preview)
+        request = _duplicate_requests.merge(survivor, merged, take or {}, idempotency_key, preview=preview)
         return Merge.from_json(await self._call(request))
+
+    async def get_merge(self, merge_id: str) -> MergeSummary:
+        """Return a merge without values. Raises MergeNotFound."""
+        return MergeSummary.from_json(await self._call(_duplicate_requests.get_merge(merge_id)))
+
+    async def merges(self, person: Person | str) -> list[MergeSummary]:
+        """Return the merges in which a record took part, the newest first. Raises PersonNotFound."""
+        return MergeSummary.list_from_json(await self._call(_duplicate_requests.merges(person)))
 
     async def undo_merge(
         self, merge_id: str, *, keep: Mapping[str, str] | None = None, preview: bool = False
@@ -275,7 +286,8 @@ class AsyncClient:
 
         Raises MergeNotFound, UndoFirst, ChangedSinceMerge.
         """
-        return UndoneMerge.from_json(await self._call(_requests.undo_merge(merge_id, keep or {}, preview=preview)))
+        request = _duplicate_requests.undo_merge(merge_id, keep or {}, preview=preview)
+        return UndoneMerge.from_json(await self._call(request))
 
     async def changes_page(
         self, since: str | None = None, *, wait: int = 0, include_person: bool = False
@@ -329,6 +341,19 @@ class AsyncClient:
         except httpx.TransportError:
             return False
         return response.status == httpx.codes.OK
+
+    async def _pages(
+        self,
+        parse: Callable[[bytes], AnyPage],
+        request: Callable[[str | None], Request],
+        cursor: str | None = None,
+    ) -> AsyncIterator[AnyPage]:
+        """Yield the pages of a list, from `cursor` on."""
+        while True:
+            page = parse(await self._call(request(cursor)))
+            yield page
+            if (cursor := page.next_cursor) is None:
+                return
 
     async def _call(self, request: Request) -> bytes:
         state = RetryState(request, self._timeout, time.monotonic)

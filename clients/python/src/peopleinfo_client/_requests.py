@@ -6,7 +6,7 @@ import gzip
 import os
 import secrets
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypedDict
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from peopleinfo_client._json import encode
 from peopleinfo_client.errors import InvalidInput, StreamInterrupted, failed_import
@@ -27,7 +27,7 @@ PAGE_SIZE: Final = 1_000
 BATCH_SIZE: Final = 100
 _CHUNK_SIZE: Final = 256 * 1024
 _MAX_COMPRESSION_RATIO: Final = 100  # the server rejects input that expands more than 250 times
-_JSON: Final = {"Content-Type": "application/json"}
+JSON: Final = {"Content-Type": "application/json"}
 _NDJSON: Final = "application/x-ndjson"
 EXPORT_HINT: Final = "the export was interrupted: start it again, or use find(), which resumes by itself"
 
@@ -110,40 +110,40 @@ def common_headers(api_key: str | None) -> dict[str, str]:
 
 def create(data: Mapping[str, Any], idempotency_key: str | None, *, refuse_duplicates: bool = False) -> Request:
     """Return the request that creates a person; its idempotency key makes it repeatable."""
-    headers = _JSON | {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+    headers = JSON | {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
     query = "?duplicates=refuse" if refuse_duplicates else ""
     return Request("POST", f"/v1/people{query}", headers, encode(data))
 
 
 def get(person_id: str) -> Request:
     """Return the request that reads a person."""
-    return Request("GET", _person_path(person_id))
+    return Request("GET", person_path(person_id))
 
 
 def get_many(person_ids: Sequence[str]) -> Request:
     """Return the request that reads people by id."""
-    return Request("POST", "/v1/people/batch-get", _JSON, encode({"ids": person_ids}))
+    return Request("POST", "/v1/people/batch-get", JSON, encode({"ids": person_ids}))
 
 
 def batch(items: Iterable[BatchItem]) -> Request:
     """Return the request of a batch. It is repeatable if all items are creations, because of their idempotency keys."""
     sent = [{"idempotency_key": secrets.token_hex(16), **item} if _creates(item) else item for item in items]
     repeatable = all(map(_creates, sent))
-    return Request("POST", "/v1/people/batch", _JSON, encode({"items": sent}), repeatable=repeatable)
+    return Request("POST", "/v1/people/batch", JSON, encode({"items": sent}), repeatable=repeatable)
 
 
 def _creates(item: Mapping[str, Any]) -> bool:
     return item.get("operation") == "create"
 
 
-def page(search: SortedSearch, cursor: str | None, limit: int) -> Request:
+def page(search: SortedSearch, limit: int, cursor: str | None) -> Request:
     """Return the request for a page of search results. The body holds the search, because proxies log URLs."""
-    return Request("POST", "/v1/people/search", _JSON, encode({**search, "limit": limit, "cursor": cursor}))
+    return Request("POST", "/v1/people/search", JSON, encode({**search, "limit": limit, "cursor": cursor}))
 
 
 def count(search: Search) -> Request:
     """Return the request for the number of people."""
-    return Request("POST", "/v1/people/count", _JSON, encode(search))
+    return Request("POST", "/v1/people/count", JSON, encode(search))
 
 
 def letters() -> Request:
@@ -154,7 +154,7 @@ def letters() -> Request:
 def text_page(text: str, cursor: str | None, *, forgiving: bool) -> Request:
     """Return the request for a page of the people that a search box finds."""
     body = {"q": text, "forgiving": forgiving, "limit": PAGE_SIZE, "cursor": cursor}
-    return Request("POST", "/v1/people/search", _JSON, encode(body))
+    return Request("POST", "/v1/people/search", JSON, encode(body))
 
 
 def replace(person: Person | str, data: Mapping[str, Any], version: Version) -> Request:
@@ -171,12 +171,12 @@ def delete(person: Person | str, version: Version) -> Request:
     """Return the request that deletes a person. It is repeatable: the second response is 404."""
     expected = version if version is not None or isinstance(person, str) else person.version
     headers = {} if expected in (None, ANY_VERSION) else {"If-Match": f'"{expected}"'}
-    return Request("DELETE", _person_path(_person_id(person)), headers)
+    return Request("DELETE", person_path(person_id_of(person)), headers)
 
 
 def erase(person_id: str) -> Request:
     """Return the request that erases a person. It is repeatable: the second response is 404."""
-    return Request("DELETE", f"{_person_path(person_id)}?erase=true")
+    return Request("DELETE", f"{person_path(person_id)}?erase=true")
 
 
 def trash(cursor: str | None) -> Request:
@@ -189,53 +189,21 @@ def restore_deleted(person_id: str) -> Request:
     return Request("POST", f"/v1/trash/{person_id}/restore")
 
 
-def match(person: Mapping[str, Any], count: int, threshold: float, *, only_certain: bool) -> Request:
-    """Return the request for the people that may be the same as a person."""
-    body = {"person": person, "count": count, "threshold": threshold, "only_certain": only_certain}
-    return Request("POST", "/v1/people/match", _JSON, encode(body))
-
-
-def duplicates(person_id: str, count: int) -> Request:
-    """Return the request for the possible duplicates of a stored person."""
-    return Request("GET", f"{_person_path(person_id)}/duplicates?{urlencode({'count': count})}")
-
-
 def history(person_id: str, cursor: str | None) -> Request:
     """Return the request for a page of versions."""
     query = urlencode({"limit": PAGE_SIZE} | ({"cursor": cursor} if cursor else {}))
-    return Request("GET", f"{_person_path(person_id)}/history?{query}")
+    return Request("GET", f"{person_path(person_id)}/history?{query}")
 
 
 def version(person_id: str, number: int) -> Request:
     """Return the request that reads a person at a version."""
-    return Request("GET", f"{_person_path(person_id)}/history/{int(number)}")
+    return Request("GET", f"{person_path(person_id)}/history/{int(number)}")
 
 
 def restore(person: Person | str, number: int, expected: Version) -> Request:
     """Return the request that restores a version of a person."""
     request = _update("POST", "application/json", person, {"version": int(number)}, expected)
     return request._replace(path=f"{request.path}/restore")
-
-
-def merge(
-    survivor: Person,
-    merged: Sequence[Person],
-    take: Mapping[str, str],
-    idempotency_key: str | None,
-    *,
-    preview: bool,
-) -> Request:
-    """Return the request of a merge; its idempotency key makes it repeatable."""
-    first, *others = [{"person_id": person.person_id, "version": person.version} for person in (survivor, *merged)]
-    body = {"survivor": first, "merged": others, "take": take, "preview": preview}
-    headers = _JSON | {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
-    return Request("POST", "/v1/merges", headers, encode(body))
-
-
-def undo_merge(merge_id: str, keep: Mapping[str, str], *, preview: bool) -> Request:
-    """Return the request that undoes a merge."""
-    body = encode({"keep": keep, "preview": preview})
-    return Request("POST", f"/v1/merges/{quote(merge_id, safe='')}/undo", _JSON, body)
 
 
 def changes(since: str | None, wait: int, *, include_person: bool) -> Request:
@@ -270,12 +238,12 @@ def imports(cursor: str | None) -> Request:
 
 def get_import(import_id: str) -> Request:
     """Return the request that reads an import."""
-    return Request("GET", f"/v1/imports/{_checked_id(import_id)}")
+    return Request("GET", f"/v1/imports/{checked_id(import_id)}")
 
 
 def undo_import(import_id: str) -> Request:
     """Return the request that undoes an import or continues its undo."""
-    return Request("POST", f"/v1/imports/{_checked_id(import_id)}/undo")
+    return Request("POST", f"/v1/imports/{checked_id(import_id)}/undo")
 
 
 def _parameter(value: object) -> object:
@@ -300,7 +268,7 @@ def import_result(line: bytes, hint: str) -> ImportResult:
 
 def export(search: Search) -> Request:
     """Return the request that exports all matching people. The body holds the search, as in `page`."""
-    return Request("POST", "/v1/people/export", _JSON | {"Accept": _NDJSON}, encode(search))
+    return Request("POST", "/v1/people/export", JSON | {"Accept": _NDJSON}, encode(search))
 
 
 def status() -> Request:
@@ -347,19 +315,22 @@ def _update(method: str, media_type: str, person: Person | str, data: Mapping[st
         raise TypeError("the version to change is missing: pass the Person that was read, version=, or ANY_VERSION")
     conditional = version != ANY_VERSION
     headers = {"Content-Type": media_type, "If-Match": f'"{version}"' if conditional else "*"}
-    path = _person_path(_person_id(person))
+    path = person_path(person_id_of(person))
     return Request(method, path, headers, encode(data), repeatable=conditional, conditional=conditional)
 
 
-def _person_id(person: Person | str) -> str:
+def person_id_of(person: Person | str) -> str:
+    """Return the id of a person."""
     return person if isinstance(person, str) else person.person_id
 
 
-def _person_path(person_id: str) -> str:
-    return f"/v1/people/{_checked_id(person_id)}"
+def person_path(person_id: str) -> str:
+    """Return the path of a person. Raises ValueError for an invalid id."""
+    return f"/v1/people/{checked_id(person_id)}"
 
 
-def _checked_id(identifier: str) -> str:
+def checked_id(identifier: str) -> str:
+    """Return an id. Raises ValueError if it is invalid."""
     if not identifier.isalnum() or not identifier.isascii():  # "../" would address another resource
         raise ValueError("invalid id: only ASCII letters and digits are allowed")
     return identifier

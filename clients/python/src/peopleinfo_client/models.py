@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from peopleinfo_client._json import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _FIELDS: Final = ("person_name", "person_surname", "person_birthdate", "person_address")
 
@@ -48,6 +48,17 @@ class Person:
         known: dict[str, Any] = {name: extra.pop(name, None) for name in (*_FIELDS, "person_id", "version")}
         created_at, updated_at = (datetime.fromisoformat(extra.pop(name)) for name in ("created_at", "updated_at"))
         return cls(**known, created_at=created_at, updated_at=updated_at, extra=extra)
+
+
+class _Page(Protocol):
+    """A page of any list."""
+
+    @property
+    def next_cursor(self) -> str | None:
+        """The position of the next page, None on the last page."""
+
+
+AnyPage = TypeVar("AnyPage", bound=_Page)
 
 
 class Page(NamedTuple):
@@ -114,14 +125,15 @@ class Matches(NamedTuple):
 
 
 def _candidate(fields: Mapping[str, Any]) -> Candidate:
-    evidence = [
-        Evidence(
-            item["field"], item["agreement"], float(item["bits"]), float(item["against_relatives"]), item["because"]
-        )
-        for item in fields["evidence"]
-    ]
+    evidence = evidence_from_fields(fields["evidence"])
     score, relatives = float(fields["score"]), float(fields["relatives"])
     return Candidate(Person.from_fields(fields["person"]), fields["grade"], score, relatives, evidence)
+
+
+def evidence_from_fields(evidence: Sequence[Mapping[str, Any]]) -> list[Evidence]:
+    """Make the evidence of its JSON fields."""
+    bits = ("bits", "against_relatives")
+    return [Evidence(**item | {name: float(item[name]) for name in bits}) for item in map(dict, evidence)]
 
 
 class VersionSummary(NamedTuple):
