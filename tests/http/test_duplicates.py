@@ -246,7 +246,10 @@ def test_reviewer_decides_about_a_pair(client: httpx.Client, surname: str) -> No
     assert (read.json(), read.headers["ETag"]) == (pair, '"1"')
     assert client.get(path, headers={"If-None-Match": '"1"'}).status_code == 304
     decision = {"decision": "different", "note": "two cousins"}
-    assert client.post(path, json=decision, headers={"If-Match": '"7"'}).status_code == 412
+    stale = client.post(path, json=decision, headers={"If-Match": '"7"'})
+    assert (stale.status_code, stale.json()["type"]) == (412, "urn:peopleinfo:problem:version-conflict")
+    weak = client.post(path, json=decision, headers={"If-Match": 'W/"1"'})
+    assert (weak.status_code, "The current tag is" in weak.json()["detail"]) == (412, True)
     for _ in range(2):  # a repeated decision changes nothing
         decided = client.post(path, json=decision, headers={"If-Match": '"1"'})
         assert (decided.status_code, decided.headers["ETag"]) == (200, '"2"')

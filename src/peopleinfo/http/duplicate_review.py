@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import msgspec
 
-from peopleinfo.errors import FieldError, InvalidSearch
+from peopleinfo.errors import FieldError, InvalidSearch, VersionConflict
 from peopleinfo.http import etags
 from peopleinfo.http.bodies import read_json
 from peopleinfo.http.etags import EvaluatesConditions, Representation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.cursors import Cursors
+    from peopleinfo.http.etags import Conditions
     from peopleinfo.matching.links import Link
     from peopleinfo.matching.review import Review, ReviewPair
 
@@ -95,7 +97,7 @@ class DuplicatePairResource(EvaluatesConditions):
         found = await self._review.decide(
             pair,
             decision,
-            precondition=lambda link: conditions.require(_representation(link)),
+            precondition=partial(_require, conditions),
             by=req.context.principal.name,
             note=note,
         )
@@ -130,6 +132,14 @@ def _set_pair(req: Request, resp: Response, pair: ReviewPair) -> None:
 
 def _representation(link: Link) -> Representation:
     return Representation(etags.etag(link.version))
+
+
+def _require(conditions: Conditions, link: Link) -> None:
+    """Evaluate the conditions of a decision. Raises VersionConflict if another reviewer was faster, and HTTPPreconditionFailed."""
+    match, current = conditions.match, _representation(link)
+    if match is not None and not match.any and not match.weak and current.tag not in match.strong:
+        raise VersionConflict(link.pair, actual=link.version)
+    conditions.require(current)
 
 
 def _parse_decision(body: Any) -> tuple[LinkState, str]:

@@ -84,7 +84,7 @@ class Conditions(NamedTuple):
         """Evaluate If-Match or, without it, If-Unmodified-Since. Raises VersionConflict and HTTPPreconditionFailed."""
         if self.match is not None:
             if not self.match.any and current.named.isdisjoint(self.match.strong):
-                raise _mismatch(self.match, current.record)
+                raise _mismatch(self.match, current)
         elif self.unmodified_since is not None:
             if current.modified is None or current.record is None:
                 raise _failed("this resource has no modification date, so If-Unmodified-Since fails; omit the header")
@@ -192,12 +192,16 @@ class _Dated(msgspec.Struct):
 _decode: Final = msgspec.json.Decoder(_Dated).decode
 
 
-def _mismatch(tags: Tags, record: StoredPerson | None) -> Exception:
-    if record is None:
+def _mismatch(tags: Tags, current: Representation) -> Exception:
+    if current.tag is None:
         return _failed("this resource has no entity tag, so no tag in If-Match matches; omit the header or send *")
     if tags.weak:
-        return _failed(f"{_WEAK_TAG}The record has version {record.version}.")
-    return VersionConflict(record.person_id, actual=record.version)
+        return _failed(f"{_WEAK_TAG}The current tag is {current.tag}.")
+    if current.record is None:
+        return _failed(
+            f"the resource has changed, and its tag is now {current.tag}: read it again and repeat the change"
+        )
+    return VersionConflict(current.record.person_id, actual=current.record.version)
 
 
 def _failed(detail: str) -> falcon.HTTPPreconditionFailed:
