@@ -221,6 +221,40 @@ BIRTHDATES: Final = [
     case("order in the heading", "Surname,Birthdate (MM/DD/YYYY)\nHarte,02/03/1990\n", person("Harte", birthdate="1990-02-03")),
     case("order in a German heading", "Surname;Geburtsdatum TT/MM/JJJJ\nHarte;02/03/1990\n",
          person("Harte", birthdate="1990-03-02")),
+    case("order of an Italian heading", "Cognome;Data di nascita\nHarte;01/02/1990\nLund;3/4/85\n", person("Harte", birthdate="1990-02-01"),
+         person("Lund", birthdate="1985-04-03")),
+    case("order of the column under an Italian heading", "Cognome;Data di nascita\nHarte;01/02/1990\nLund;12/31/1985\n",
+         person("Harte", birthdate="1990-01-02"), person("Lund", birthdate="1985-12-31")),
+    case("two orders under an Italian heading", "Cognome;Data di nascita\nHarte;01/02/1990\nLund;12/31/1985\nFry;31/12/1985\n",
+         person("Lund", birthdate="1985-12-31"), person("Fry", birthdate="1985-12-31"), rejected={2: "more than one day"}),
+    case("order under a Swedish heading", "Efternamn;Födelsedatum\nHarte;01/02/1990\n", rejected={2: "more than one day"}),
+    case("order in a Russian heading", "Фамилия;Дата рождения (ДД/ММ/ГГГГ)\nHarte;02/03/1990\n", person("Harte", birthdate="1990-03-02")),
+    case("order in a Turkish heading", "Soyadı;Doğum tarihi (gg/aa/yyyy)\nHarte;02/03/1990\n", person("Harte", birthdate="1990-03-02")),
+    case("Persian date", "نام;نام خانوادگی;تاریخ تولد\nعلی;حسنی;1369/11/24\n", rejected={2: "Persian calendar"}),
+    _born("days of the week", ("Sun, 11 Feb 1990", "1990-02-11"), ("Sonntag, 11. Februar 1990", "1990-02-11"), ("So 11.02.1990", "1990-02-11"),
+          ("dimanche 11 février 1990", "1990-02-11"), ("Sun Feb 11 00:00:00 CET 1990", "1990-02-11"),
+          ("Sun Feb 11 1990 00:00:00 GMT+0100 (Central European Standard Time)", "1990-02-11")),
+    _born("times of databases", ("1990-02-11 00:00:00+00", "1990-02-11"), ("11-FEB-90 12.00.00.000000000 AM", "1990-02-11"),
+          ("19900211000000Z", "1990-02-11"), ("1990-02-11+01:00", "1990-02-11"), ("11.02.1990, 00:00 Uhr", "1990-02-11"),
+          ("1990-02-11T00:00:00.000+0000", "1990-02-11"), ("5. 11.84", "1984-11-05")),
+    _born("months of more languages", ("11 lutego 1990", "1990-02-11"), ("11. února 1990", "1990-02-11"), ("11 февраля 1990 г.", "1990-02-11"),
+          ("11 Φεβρουαρίου 1990", "1990-02-11"), ("11 Şubat 1990", "1990-02-11"), ("11. helmikuuta 1990", "1990-02-11"),
+          ("١١ فبراير ١٩٩٠", "1990-02-11"), ("1990년 2월 11일", "1990-02-11"), ("11 listopada 1990", None)),
+    _born("Japanese and Chinese years", ("昭和60年3月4日", "1985-03-04"), ("S60.3.4", "1985-03-04"), ("平成元年1月8日", "1989-01-08"),
+          ("民國79年2月11日", "1990-02-11")),
+    _born("unknown parts", ("1990-??-??", "1990"), ("1990-XX-XX", "1990"), ("??/02/1990", "1990-02"), ("__/__/1990", "1990"), ("199?", None)),
+    _born("day without a year in one order", ("25/12", "--12-25"), ("12/25", "--12-25"), ("11.02.", "--02-11"), ("5/5", "--05-05"), ("1/5", None)),
+    _born("month and short year", ("Feb-90", "1990-02"), ("Feb '90", "1990-02"), ("11 Feb '90", "1990-02-11"), ("Feb-11", None)),
+    _born("marks of programs", ("'1990-02-11", "1990-02-11"), ('="1990-02-11"', "1990-02-11"), ("\u200e13/02/1990", "1990-02-13"),
+          ("1990\u201302\u201311", "1990-02-11")),
+    _born("words for none", ("unbekannt", ""), ("inconnu", ""), ("неизвестно", ""), ("不明", ""), ("TBD", ""), ("9999-12-31", ""), ("31.12.9999", ""),
+          ("\u2013", ""), ("xx.xx.xxxx", "")),
+    _born("serial numbers with a decimal comma", ("32874,5", "1990-01-01"), ("32.874", None), date_format="excel"),
+    _born("format without zeros", ("1/2/1990", "1990-02-01"), date_format="%-d/%-m/%Y"),
+    case("columns with the part in parentheses", "Surname,Date of Birth (Day),Date of Birth (Month),Date of Birth (Year)\nHarte,05,11,1984\n",
+         person("Harte", birthdate="1984-11-05")),
+    case("columns with short names", "Surname,dob_d,dob_m,dob_y\nHarte,5,11,1984\n", person("Harte", birthdate="1984-11-05")),
+    case("columns of bday", "Surname,bday,bmonth,byear\nHarte,5,11,1984\n", person("Harte", birthdate="1984-11-05")),
     _born("periods", ("11.02.1990", "1990-02-11"), ("1.2.1990", "1990-02-01"), ("11.2.90", "1990-02-11")),
     _born("names of months", ("11 Feb 1990", "1990-02-11"), ("February 11, 1990", "1990-02-11"), ("11. März 1990", "1990-03-11"),
           ("11-Feb-1990", "1990-02-11"), ("11 de febrero de 1990", "1990-02-11"), ("Feb 1990", "1990-02")),
@@ -269,7 +303,28 @@ _LANGUAGES: Final = [
         "sn;givenName;Birth date",
     )
 ]  # fmt: skip
+_MORE_HEADINGS: Final = [
+    case(f"more headings: {header}", f"{header}\nHarte;Ida;1990-02-11\n", person("Harte", "Ida", "1990-02-11"))
+    for header in (
+        "Nachname des Schülers;Vorname des Schülers;Geburtsdatum des Schülers", "Schüler Nachname;Schüler Vorname;Geb.Datum",
+        "Nom élève;Prénom élève;Date naiss.", "Votre nom;Votre prénom;Votre date de naissance", "Apellido paterno;Nombre;F. Nac.",
+        "Cognome;Nome;Data nasc.", "Sobrenome;Nome;Dt. Nascimento", "Příjmení;Jméno;Datum nar.", "Priezvisko;Meno;Dátum nar.",
+        "Családi név;Utónév;Szül. ideje", "Prezime;Ime;Datum rodjenja", "Прізвище;Ім’я;Дата народж.", "Презиме;Име;Датум на раѓање",
+        "Επώνυμο;Όνομα;Ημ. Γεν.", "Soyad;Ad;Doğum T.", "Mbiemri;Emri;Datëlindja", "Abizenak;Izena;Jaioteguna", "გვარი;სახელი;დაბადების თარიღი",
+        "Ազգանուն;Անուն;Ծննդյան ամսաթիվ", "NACHN;VORNA;GBDAT", "What is your last name?;What is your first name?;What is your date of birth?",
+        "Attendee Surname;Attendee first name;Birth Date", "Legal Surname;Legal Forename;DoB", "cust_lname;cust_fname;cust_dob",
+        "2. Last Name;1. First Name;3. Date of birth", "Name / Nom;First name / Prénom;Date of birth / Date de naissance",
+        "姓 Last Name;名 First Name;生日 Birthday", "名前(姓);名前(名);誕生日", "Married Name;First Name;Birthday",
+    )
+]  # fmt: skip
 HEADINGS: Final = [
+    case("patronymic", "Име;Презиме;Фамилия\nИда;Мей;Харте\n", person("Харте", "Ида", Презиме="Мей")),
+    case("names of other people", "Mother's Name,Guardian First Name,First name,Last name\nA,B,Ida,Harte\n",
+         HARTE | {"Mother's Name": "A", "Guardian First Name": "B"}),
+    case("display name next to the name", 'name,display_name,birthdate_date\nIda Harte,"Acme, Ida Harte",1990-02-11\n',
+         person("Harte", "Ida", "1990-02-11", display_name="Acme, Ida Harte")),
+    case("whole name of an employee", "ФИО сотрудника;Дата рождения\nИванова Ида Ивановна;13.02.1990\n",
+         person("Иванова", "Ида Ивановна", "1990-02-13")),
     case("other names are not surnames", "Geburtsname;Name;Vorname;Geburtsort;Geburtsdatum\nA;Harte;Ida;Ulm;11.02.1990\n",
          person("Harte", "Ida", "1990-02-11", Geburtsname="A", Geburtsort="Ulm")),
     case("whole name", "Name,Birthday\nIda Harte,1990-01-02\n", person("Harte", "Ida", "1990-01-02")),
@@ -292,7 +347,7 @@ HEADINGS: Final = [
     case("keys of objects", '{"givenName":"Ida","familyName":"Harte"}\n', HARTE),
 ]  # fmt: skip
 
-CASES: Final = [*QUOTES, *DIALECTS, *ROWS, *ENCODINGS, *BIRTHDATES, *IDS, *_LANGUAGES, *HEADINGS]
+CASES: Final = [*QUOTES, *DIALECTS, *ROWS, *ENCODINGS, *BIRTHDATES, *IDS, *_LANGUAGES, *_MORE_HEADINGS, *HEADINGS]
 
 
 def in_order(person: dict[str, Any]) -> str:

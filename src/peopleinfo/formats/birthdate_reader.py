@@ -14,28 +14,37 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.formats.date_formats import EXCEL, DateFormat, DateParts, in_past, month_number
 from peopleinfo.formats.date_orders import ColumnOrder, read_numbers
+from peopleinfo.formats.date_texts import normal_date
 from peopleinfo.people import birthdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-_MAX_LENGTH: Final = 64  # characters of a date
+_MAX_LENGTH: Final = 96  # characters of a date
 _ISO_LENGTH: Final = 10
+_MONTHS: Final = 12
+_PERSIAN_CENTURIES: Final = ("12", "13", "14")
 _FIRST_DAY: Final = date.min  # programs write this day for an unknown date
 _NONE: Final = frozenset(
-    ("", "null", "(null)", "<null>", "\\n", "nil", "none", "nan", "nat", "na", "n/a", "#n/a", "undefined", "unknown", "-", "--", "?", "??", ".")
+    (
+        "", "null", "(null)", "<null>", "\\n", "nil", "none", "nan", "nat", "na", "n/a", "n.a.", "#n/a", "undefined", "unknown", "not known", "(blank)",
+        "(empty)", "tbd", "tba", "tbc", "-", "--", "---", "_", "?", "??", "???", ".", "...", "x", "xx", "xxx", "*", "unbekannt", "nicht bekannt",
+        "keine angabe", "k.a.", "k. a.", "inconnu", "inconnue", "non connu", "desconocido", "desconocida", "desconhecido", "sconosciuto",
+        "sconosciuta", "onbekend", "okänd", "okänt", "ukendt", "ukjent", "tuntematon", "nieznany", "nieznana", "neznámý", "неизвестно", "невідомо",
+        "άγνωστο", "bilinmiyor", "غير معروف", "לא ידוע", "不明", "未知", "미상",
+    )
 )  # fmt: skip
-# Only zeros and separators; the first day of the first year; and the zero of Excel, which it shows as a day of 1900.
+# Only zeros and separators; the first day of the first year; the last day of all (SAP); and the zero of Excel, which it shows as a day of 1900.
 _ZERO: Final = re.compile(
-    r"[0\s./-]*|0{0,3}1[-/.]0?1[-/.]0?1|0?1[-/.]0?1[-/.]0{0,3}1|00010101|1900-01-00|0?1/0?0/1900|0?0[/.]0?1[/.]1900",
+    r"[0\s./-]*|0{0,3}1[-/.]0?1[-/.]0?1|0?1[-/.]0?1[-/.]0{0,3}1|00010101|9999-12-31|31[/.]12[/.]9999|12/31/9999|99991231|1900-01-00|0?1/0?0/1900|0?0[/.]0?1[/.]1900",
     re.ASCII,
-)
-_TIME: Final = re.compile(
-    r"[T ,]\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,:]\d+)?)?\s*(?:[ap]\.?m\.?)?\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})?(?:\s*\[[^]]*\])?",
-    re.ASCII | re.IGNORECASE,
 )
 _ISO: Final = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?|--(\d{2})-?(\d{2})", re.ASCII)
 _BASIC: Final = re.compile(r"(1[89]\d\d|20\d\d)(\d{2})(\d{2})", re.ASCII)
+_DAY_AND_MONTH: Final = re.compile(r"(\d{1,2})\.\s*(\d{1,2})\.", re.ASCII)
+_TWO_NUMBERS: Final = re.compile(r"(\d{1,2})/(\d{1,2})", re.ASCII)
+_MONTH_AND_SHORT_YEAR: Final = re.compile(r"([^\W\d_]+)\.?[ -](?:3[2-9]|[4-9]\d)")
+_CENTURY: Final = re.compile(r"'(?=\d\d\b)")
 _MONTH_AND_YEAR: Final = re.compile(r"(\d{1,2})[-/.](\d{4})|(\d{4})[/.](\d{1,2})", re.ASCII)
 _EAST_ASIAN: Final = re.compile(r"(\d{4})\s*[年년]\s*(\d{1,2})\s*[月월](?:\s*(\d{1,2})\s*[日일])?", re.ASCII)
 _SERIAL: Final = re.compile(r"\d{5}(?:\.\d+)?", re.ASCII)
@@ -61,19 +70,22 @@ class DateReader:
         *,
         sample: Iterable[str] = (),
         heading: str = "",
+        usual_order: str | None = None,
+        is_persian: bool = False,
         today: date | None = None,
     ) -> None:
-        """Guess the order from the heading or a sample of the column. Raises ValueError for an invalid format."""
+        """Guess the order from the heading or a sample of the column, else the usual one. Raises ValueError for an invalid format."""
         self.formats = tuple(formats)
         self._formats = [DateFormat(text) for text in formats]
         self._option = option
         self._today = today or birthdate.earliest_date(datetime.now(UTC))
-        self.column = ColumnOrder(() if formats else map(_normal, sample), self._today, heading)
+        self.column = ColumnOrder(() if formats else map(normal_date, sample), self._today, heading, usual_order)
+        self._is_persian = is_persian
         self._cached = lru_cache(maxsize=16_384)(self._read)  # at most 4 MiB
 
     def is_usual(self, text: str) -> bool:
         """Return whether a text is a complete date of ISO 8601 that is its own result. Faster than `read`."""
-        if len(text) != _ISO_LENGTH or self._formats:
+        if len(text) != _ISO_LENGTH or self._formats or self._is_persian:
             return False
         try:
             days = birthdate.date_range(text)
@@ -101,14 +113,17 @@ class DateReader:
 
     def _read(self, text: str) -> str | UnreadableDate | None:
         try:
-            return self._parse(text)
+            found = self._parse(text)
         except UnreadableDate as error:
             return error
+        if self._is_persian and found and found[:2] in _PERSIAN_CENTURIES:
+            return UnreadableDate("may be a date of the Persian calendar: convert it to the Gregorian calendar")
+        return found
 
     def _parse(self, text: str) -> str | None:
         if text.lower() in _NONE:
             return None
-        exact, text = unicodedata.normalize("NFKC", text), _normal(text)
+        exact, text = unicodedata.normalize("NFKC", text), normal_date(text)
         if _ZERO.fullmatch(text):
             return None
         for date_format in self._formats:
@@ -125,6 +140,8 @@ class DateReader:
         if parts := _unambiguous(text, self._today):
             return self._checked(parts)
         if (numbers := read_numbers(text, self._today)) is None:
+            if _TWO_NUMBERS.fullmatch(text):
+                return self._day_and_month(text)
             if _SERIAL.fullmatch(text):
                 raise UnreadableDate(f"may be a date of Excel: set {self._option('date_format', EXCEL)}")
             example = self._option("date_format", "%d/%m/%Y")
@@ -143,6 +160,15 @@ class DateReader:
         choices = " or ".join(self._option("date_format", choice) for choice in numbers.choices)
         raise UnreadableDate(f"can be read as more than one day: set {choices}")
 
+    def _day_and_month(self, text: str) -> str | None:
+        """Return a day without a year, unless its order is not known."""
+        first, second = map(int, text.split("/"))
+        if max(first, second) <= _MONTHS and first != second and self.column.known is None:
+            choices = " or ".join(self._option("date_format", choice) for choice in ("%d/%m", "%m/%d"))
+            raise UnreadableDate(f"may be a day without a year: set {choices}")
+        is_day_first = first > _MONTHS or (second <= _MONTHS and self.column.known == "dmy")
+        return self._checked(DateParts(0, second, first) if is_day_first else DateParts(0, first, second))
+
     def _checked(self, parts: DateParts) -> str | None:
         if not any(parts):
             return None
@@ -156,15 +182,6 @@ class DateReader:
         return text
 
 
-def _normal(text: str) -> str:
-    """Return a date without a time of day, with ASCII digits."""
-    text = text.strip()
-    if not text.isascii():
-        text = "".join(str(unicodedata.digit(c, c)) for c in unicodedata.normalize("NFKC", text))
-    match = _TIME.search(text) if ":" in text else None
-    return text[: match.start()].rstrip() if match and match.end() == len(text) else text
-
-
 def _unambiguous(text: str, today: date) -> DateParts | None:
     """Read a date whose parts have names or an order that only one convention uses."""
     if match := _BASIC.fullmatch(text) or _EAST_ASIAN.fullmatch(text):
@@ -172,13 +189,18 @@ def _unambiguous(text: str, today: date) -> DateParts | None:
     if match := _MONTH_AND_YEAR.fullmatch(text):
         month, year, other_year, other_month = (int(part or 0) for part in match.groups())
         return DateParts(year or other_year, month or other_month, 0)
+    if match := _DAY_AND_MONTH.fullmatch(text):
+        return DateParts(0, int(match[2]), int(match[1]))
+    text = _CENTURY.sub("", text)
+    if (match := _MONTH_AND_SHORT_YEAR.fullmatch(text)) and (number := month_number(match[1])):
+        return DateParts(1900 + int(text[-2:]), number, 0)
     words = _SEPARATORS.sub(" ", _ORDINAL.sub("", text)).strip()
     return next((parts for date_format in _WORD_FORMATS if (parts := date_format.read(words, today))), None)
 
 
 def _number(text: str) -> int | None:
     """Return the number of a part of a date: 0 if it is not known, None if it is neither a number nor a month."""
-    text = _normal(text).removesuffix(".0")
+    text = normal_date(text).removesuffix(".0")
     if text.lower() in _NONE:
         return 0
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else month_number(text)  # noqa: PLR2004

@@ -100,7 +100,14 @@ class ColumnMapping:
     def dates(self, sample: Iterable[str] = (), heading: str = "") -> DateReader:
         """Return the reader of birthdates, which guesses their format from the column. Raises InvalidInput."""
         try:
-            return DateReader(self.date_formats, self.option, sample=sample, heading=heading)
+            return DateReader(
+                self.date_formats,
+                self.option,
+                sample=sample,
+                heading=heading,
+                usual_order=headings.usual_order(heading),
+                is_persian=headings.is_persian(heading),
+            )
         except ValueError as error:
             raise InvalidInput(str(error)) from None
 

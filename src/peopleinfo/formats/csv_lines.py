@@ -115,7 +115,9 @@ def _count_known(lines: list[str], delimiter: str) -> int:
 
 
 def _weight(role: headings.Role | None) -> int:
-    return 0 if role is None else 2 if role.name.startswith("whole") else 1
+    if role is None or role.name in ("day", "month", "year"):
+        return 0
+    return 2 if role.name.startswith("whole") else 1
 
 
 def quote_translation(lines: Sequence[str]) -> tuple[dict[int, int], dict[int, int]] | None:

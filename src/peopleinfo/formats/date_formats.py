@@ -7,13 +7,15 @@ import unicodedata
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from peopleinfo.people.month_names import MONTHS
+from peopleinfo.people.month_names import MONTHS, MORE_MONTHS
 
 EXCEL: Final = "excel"
 _EXCEL_EPOCH: Final = date(1899, 12, 30)  # of all days after 1900-02-29, which Excel counts although it did not exist
 _EXCEL_LEAP_DAY: Final = 60
-_SERIAL: Final = re.compile(r"(\d{1,7})(?:\.\d+)?", re.ASCII)
-_ABBREVIATIONS: Final = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M", "%e": "%d"}
+_SERIAL: Final = re.compile(
+    r"(?!\d{1,2}[.,]\d{3}$)(\d{1,7})(?:[.,]\d+)?", re.ASCII
+)  # not 32.874, a number with a separator
+_ABBREVIATIONS: Final = {"%-": "%", "%#": "%", "%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M", "%e": "%d"}
 _WORD: Final = r"[^\W\d_]+\.?"
 _ONE_OR_TWO, _TWO = r"\d{1,2}", r"\d{2}"
 _DIRECTIVES: Final = {
@@ -77,13 +79,18 @@ class DateFormat:
 
 def month_number(name: str) -> int | None:
     """Return the number of a month from its name or an unambiguous abbreviation, in the languages of `MONTHS`."""
-    letters = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c)).rstrip(
-        "."
-    )
-    if letters in MONTHS:
-        return MONTHS[letters]
-    found = {number for full, number in MONTHS.items() if full.startswith(letters)}
+    letters = _letters(name).rstrip(".")
+    if letters in _MONTHS:
+        return _MONTHS[letters]
+    found = {number for full, number in _MONTHS.items() if full.startswith(letters)}
     return found.pop() if len(letters) >= _MIN_MONTH_LENGTH and len(found) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+
+
+_MONTHS: Final = MONTHS | {_letters(name): number for name, number in MORE_MONTHS.items()}
 
 
 def _compile(text: str) -> re.Pattern[str]:
@@ -96,6 +103,8 @@ def _compile(text: str) -> re.Pattern[str]:
     for index, token in enumerate(tokens):
         neighbours = (tokens[index - 1] if index else "", *tokens[index + 1 : index + 2])
         pattern += _token_pattern(token, named, is_adjacent=any(map(_is_numeric, neighbours)))
+    if "%" not in text:
+        raise ValueError(f"date format {text!r} must have directives, for example %d/%m/%Y for dd/mm/yyyy")
     if named not in _COMPLETE:
         raise ValueError(
             f"date format {text!r} must contain a year, a year and a month, a full date, or a month and a day"

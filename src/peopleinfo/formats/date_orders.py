@@ -17,8 +17,12 @@ _NUMBERS: Final = re.compile(r"(\d{1,4})\s*([-/. ])\s*(\d{1,2})\s*\2\s*(\d{1,4})
 _FORMATS: Final = {"dmy": "%d{0}%m{0}{1}", "mdy": "%m{0}%d{0}{1}", "ymd": "{1}{0}%m{0}%d"}
 
 
-# Day, month and year as letters: English, German (TT, JJJJ), French and Italian (JJ, GG, AAAA).
-NOTATION: Final = re.compile(r"(?<![a-z])[dtjgmya]{1,4}([-/. ])[dtjgm]{1,2}\1[dtjgmya]{1,4}(?![a-z])", re.IGNORECASE)
+# Day, month and year as letters of many languages: DD/MM/YYYY, TT.MM.JJJJ, GG/AA/YYYY. Each part repeats one letter.
+_LETTER: Final = "[dtjgmyavkpräåéhnдмгрηµμε]"  # noqa: RUF001
+NOTATION: Final = re.compile(
+    rf"(?<![^\W\d_])({_LETTER})\1{{0,3}}([-/. ])({_LETTER})\3{{0,3}}\2({_LETTER})\4{{0,3}}(?![^\W\d_])", re.IGNORECASE
+)
+_MONTH_LETTERS: Final = frozenset("mмμµk")
 
 
 class Numbers(NamedTuple):
@@ -71,25 +75,35 @@ def order_of(heading: str) -> str | None:
     match = NOTATION.search(heading)
     if match is None:
         return None
-    first, second, third = match[0].lower().split(match[1])
+    first, second, third = match[0].lower().split(match[2])
     if first.startswith("y") or len(first) > len(third):
         return "ymd"
-    return "mdy" if first.startswith("m") else "dmy" if second.startswith("m") else None
+    # The Turkish day and month are gg and aa.
+    is_month_first = first[0] in _MONTH_LETTERS and second[0] not in _MONTH_LETTERS
+    return (
+        "mdy"
+        if is_month_first
+        else "dmy"
+        if second[0] in _MONTH_LETTERS or (first[0], second[0]) == ("g", "a")
+        else None
+    )
 
 
 class ColumnOrder:
     """The order of a column: that of its heading, else that of the values which can be read in one order only, if they agree.
 
-    `formats` describes the dates of numbers in the column. `choices` is not empty if the order is needed but not known.
+    Without such values (`known` is None) it is the usual one, and `is_assumed` is true if a value needs it. `formats` describes the dates of numbers in the column. `choices` is not empty if the order is needed but not known.
     """
 
-    def __init__(self, sample: Iterable[str], today: date, heading: str = "") -> None:
+    def __init__(self, sample: Iterable[str], today: date, heading: str = "", usual: str | None = None) -> None:
         found = [numbers for text in sample if (numbers := read_numbers(text, today))]
         evidence = {order for one in found if len(one.formats) > 1 and len(one.dates) == 1 for order in one.dates}
-        self.order = order_of(heading) or (evidence.pop() if len(evidence) == 1 else None)
+        self.known = order_of(heading) or (next(iter(evidence)) if len(evidence) == 1 else None)
+        self.order = self.known or (None if evidence else usual)
         formats = Counter(text for one in found if (text := self._format(one)))
         ambiguous = Counter(tuple(one.choices) for one in found if len(set(one.dates.values())) > 1)
         self.formats = tuple(text for text, _ in formats.most_common())
+        self.is_assumed = bool(ambiguous) and self.known is None and self.order is not None
         self.choices = ambiguous.most_common(1)[0][0] if ambiguous and self.order is None else ()
 
     def _format(self, numbers: Numbers) -> str | None:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.formats.date_orders import NOTATION
+from peopleinfo.formats.heading_words import DAY_FIRST, KINDS, OF, QUESTION
 from peopleinfo.people.folding import fold
 
 if TYPE_CHECKING:
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
 _NO_LETTER: Final = re.compile(r"[\W_]+")
 _ROMANIAN: Final = str.maketrans("şţ", "șț")  # Windows-1250 has the letters of Turkish only
 _IN_PARENTHESES: Final = re.compile(r"\s*[(\[（].*?[)\]）]")
-# Words before a heading that name the kind of person: `Member first name`.
+# Words joined to a heading that name the kind of person: `memberFirstName`.
 _KINDS_OF_PERSON: Final = re.compile(
-    r"(?:your|member|patient|student|customer|client|contact|employee|person|applicant|donor|participant)s?(?=[a-z])"
+    r"(?:your|member|patient|student|customer|cust|client|contact|employee|emp|person|applicant|donor|participant|recipient|attendee|legal)s?"
+    r"(?=[a-z])"
+)
+_WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
+_SEPARATED: Final = re.compile(
+    r"\s*[/|\n]\s*|(?<=[\u3040-\u9fff\uac00-\ud7af])\s*(?=[A-Za-z])|(?<=[A-Za-z])\s*(?=[\u3040-\u9fff\uac00-\ud7af])"
 )
 # `Birth Day` beside `Birth Year` is a day, alone it is a birthday.
 _DAYS_AND_BIRTHDAYS: Final = frozenset(
     (
         "birthday",
+        "bday",
         "geburtstag",
         "fodelsedag",
         "fodselsdag",
@@ -38,6 +45,8 @@ _DAYS_AND_BIRTHDAYS: Final = frozenset(
     )
 )
 
+_DATE_PARTS: Final = ("day", "month", "year")
+
 _FIELD_ROLES: Final = {
     "person_name": ("given", "name"),
     "person_surname": ("family",),
@@ -47,10 +56,11 @@ _FIELD_ROLES: Final = {
 
 
 class Role(NamedTuple):
-    """What a heading names, and its priority among the headings of the same role: the lowest number first."""
+    """What a heading names, its priority among the headings of the same role (the lowest number first), and its first language."""
 
     name: str
     priority: int
+    language: str
 
 
 class Guess(NamedTuple):
@@ -66,14 +76,62 @@ class Guess(NamedTuple):
     birth_parts: tuple[int | None, int | None, int | None] | None = None
 
 
+@lru_cache(maxsize=4096)
 def role(heading: str) -> Role | None:
     """Return the role of a heading, for example `given` for `Vorname` and `FIRST_NAME`; None for an unknown heading."""
     key = _key(heading)
     roles = _roles()
-    if found := roles.get(key) or roles.get(_key(NOTATION.sub("", _IN_PARENTHESES.sub("", heading)))):
+    if found := roles.get(key) or _part_of_date(heading):
+        return found
+    plain = NOTATION.sub("", _IN_PARENTHESES.sub("", heading))
+    if found := roles.get(_key(plain)) or roles.get(_without_kind(plain)):
         return found
     kind = _KINDS_OF_PERSON.match(key)
-    return roles.get(key[kind.end() :]) if kind else None
+    return (roles.get(key[kind.end() :]) if kind else None) or _in_two_languages(heading)
+
+
+def _part_of_date(heading: str) -> Role | None:
+    """Return the role of a heading such as `Date of birth (day)`."""
+    words = _WORD.findall(heading)
+    if len(words) < 2 or NOTATION.search(heading):  # noqa: PLR2004
+        return None
+    part, whole = _roles().get(_key(words[-1])), _roles().get(_key("".join(words[:-1])))
+    if part is None or part.name not in _DATE_PARTS or whole is None or whole.name != "birthdate":
+        return None
+    return whole._replace(name=f"birth_{part.name}")
+
+
+def _without_kind(heading: str) -> str:
+    """Return the key of a heading without a number, a question, and the kind of person before or after it."""
+    words = [_key(word) for word in _WORD.findall(heading)]
+    while len(words) > 1 and (words[0] in QUESTION or words[0] in KINDS or words[0].isdigit()):
+        del words[0]
+    if len(words) > 1 and words[-1] in KINDS:
+        del words[-1]
+        while len(words) > 1 and words[-1] in OF:
+            del words[-1]
+    return "".join(words)
+
+
+def _in_two_languages(heading: str) -> Role | None:
+    """Return the role of a heading such as `Name / Nom` or `姓 Last Name`, if all its parts have one role."""
+    parts = [part for part in _SEPARATED.split(heading) if part]
+    found = [_roles().get(_key(part)) for part in parts]
+    if len(found) > 1 and found[0] is not None and all(one and one.name == found[0].name for one in found):
+        return found[0]
+    return None
+
+
+def usual_order(heading: str) -> str | None:
+    """Return the order of a date in the language of a heading: `dmy`, or None if its countries have several orders."""
+    found = role(heading)
+    return "dmy" if found and found.language in DAY_FIRST else None
+
+
+def is_persian(heading: str) -> bool:
+    """Return whether a heading is in Persian."""
+    found = role(heading)
+    return found is not None and found.language == "fa"
 
 
 def keys_by_field() -> dict[str, list[str]]:
@@ -110,7 +168,8 @@ def guess(names: Sequence[str], taken: Mapping[str, Sequence[int]]) -> Guess:
     address = columns.first("address")
     fields["person_address"] = () if address is None else (address,)
     used = {index for indices in fields.values() for index in indices}
-    whole = columns.first("whole", "whole_family_first", *(("name", "name_family_first") if name not in used else ()))
+    names = ("name", "name_family_first") if name not in used else ()
+    whole = columns.first("whole", "whole_family_first", *names, "display")
     assigned = {field: indices for field, indices in fields.items() if indices and field not in taken}
     return Guess(assigned, whole, columns.is_family_first(whole), parts)
 
@@ -170,11 +229,11 @@ class _Columns:
 
 
 @lru_cache(maxsize=1)
-def _words() -> dict[str, list[str]]:
-    """Return the headings of each role in the order of their priority."""
+def _words() -> dict[str, list[tuple[str, str]]]:
+    """Return the headings of each role, with their language, in the order of their priority."""
     text = files("peopleinfo.formats").joinpath("headings.toml").read_text(encoding="utf-8")
     return {
-        name: [heading for words in languages.values() for heading in words]
+        name: [(heading, language) for language, words in languages.items() for heading in words]
         for name, languages in tomllib.loads(text).items()
     }
 
@@ -183,14 +242,14 @@ def _words() -> dict[str, list[str]]:
 def _roles() -> dict[str, Role]:
     roles: dict[str, Role] = {}
     for name, headings in _words().items():
-        for priority, heading in enumerate(headings):
-            roles.setdefault(_key(heading), Role(name, priority))
+        for priority, (heading, language) in enumerate(headings):
+            roles.setdefault(_key(heading), Role(name, priority, language))
     return roles
 
 
 @lru_cache(maxsize=1)
 def _exact_headings() -> frozenset[str]:
-    return frozenset(_exact(heading) for headings in _words().values() for heading in headings)
+    return frozenset(_exact(heading) for headings in _words().values() for heading, _ in headings)
 
 
 def _exact(heading: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from peopleinfo.formats.encodings import UTF8
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from peopleinfo.formats.reader import Input
+
+
+_SWAPPED: Final = str.maketrans("dm", "md")
 
 
 def warnings(source: Input, option: Callable[[str, str], str]) -> list[str]:
@@ -52,6 +55,12 @@ def _birthdates(source: Input, option: Callable[[str, str], str]) -> list[str]:
     if source.date_choices:
         choices = " or ".join(option("date_format", choice) for choice in source.date_choices)
         return [f"birthdates can be read as more than one day: set {choices}"]
+    if source.dates and source.dates.column.is_assumed:
+        found = ", ".join(source.date_formats)
+        other = option("date_format", source.date_formats[0].translate(_SWAPPED))
+        return [
+            f"the order of day and month was guessed from the language of the heading: {found}; set {other} if the month is first"
+        ]
     guessed = [text for text in source.date_formats if text != "%Y-%m-%d"]
     if source.is_date_format_guessed and guessed:
         return [f"the format of birthdates was guessed from the column: {', '.join(guessed)}"]

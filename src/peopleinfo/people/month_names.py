@@ -19,3 +19,21 @@ _NAMES: Final = (
     "december dezember decembre diciembre dicembre dezembro desember dec dez",
 )
 MONTHS: Final = {name: number for number, names in enumerate(_NAMES, start=1) for name in names.split()}
+
+# Not used for searches: Polish, Czech, Finnish, Romanian, Turkish, Estonian, Indonesian; Russian, Ukrainian, Bulgarian; Greek; Arabic.
+_MORE_NAMES: Final = (
+    "styczeń stycznia leden ledna tammikuu tammikuuta ianuarie ocak jaanuar януари январь января янв січень січня ιανουάριος ιανουαρίου يناير",
+    "luty lutego únor února helmikuu helmikuuta februarie şubat veebruar pebruari февруари февраль февраля фев лютий лютого φεβρουάριος φεβρουαρίου فبراير",
+    "marzec marca březen března maaliskuu maaliskuuta martie mart märts maret март марта березень березня μάρτιος μαρτίου مارس",
+    "kwiecień kwietnia duben dubna huhtikuu huhtikuuta aprilie nisan aprill априль апреля апрел април квітень квітня απρίλιος απριλίου أبريل",
+    "maja květen května toukokuu toukokuuta mayıs май мая травень травня μάιος μαΐου مايو",  # noqa: RUF001
+    "czerwiec czerwca červen června kesäkuu kesäkuuta iunie haziran juuni июнь июня юни червень червня ιούνιος ιουνίου يونيو",
+    "lipiec lipca červenec července heinäkuu heinäkuuta iulie temmuz juuli июль июля юли липень липня ιούλιος ιουλίου يوليو",
+    "sierpień sierpnia srpen srpna elokuu elokuuta ağustos agustus август августа авг серпень серпня αύγουστος αυγούστου أغسطس",
+    "wrzesień września září syyskuu syyskuuta septembrie eylül септември сентябрь сентября сен вересень вересня σεπτέμβριος σεπτεμβρίου سبتمبر",
+    "październik października říjen října lokakuu lokakuuta octombrie ekim oktoober октомври октябрь октября окт жовтень жовтня οκτώβριος οκτωβρίου أكتوبر",
+    "marraskuu marraskuuta noiembrie kasım ноември ноябрь ноября листопада νοέμβριος νοεμβρίου نوفمبر",  # noqa: RUF001
+    "grudzień grudnia prosinec prosince joulukuu joulukuuta decembrie aralık detsember декември декабрь декабря дек грудень грудня δεκέμβριος δεκεμβρίου ديسمبر",  # noqa: RUF001
+)  # fmt: skip
+MORE_MONTHS: Final = {name: number for number, names in enumerate(_MORE_NAMES, start=1) for name in names.split()}
+"""Names in other languages, not folded. Listopad is missing: it is November in Polish and Czech, and October in Croatian."""
