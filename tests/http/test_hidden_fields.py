@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZE = 64 * 1024
+NDJSON = {"Content-Type": "application/x-ndjson"}
 CHANGES = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
 HIDDEN_FIELDS = {
     "address": ("person_address",),
@@ -40,6 +43,11 @@ class Side(NamedTuple):
 @pytest.fixture(scope="module")
 def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side]]:
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
+    for folder in (first, second):
+        run(folder, "store", "create")
+        run(
+            folder, "duplicates", "scan"
+        )  # stores statistics, which the server would otherwise estimate at different times
     with (
         serving(first, admin_key=ADMIN_KEY, rate_limit=0) as one,
         serving(second, admin_key=ADMIN_KEY, rate_limit=0) as other,
@@ -65,7 +73,7 @@ def restricted(folder: Any, admin: httpx.Client, name: str) -> httpx.Client:
 
 # Values that vary by request, with a constant length.
 VARYING = re.compile(
-    rb'[0-9a-f]{32}|http://127\.0\.0\.1:\d+|\d{4}-\d\d-\d\dT[\d:.]{12}Z|"request_id":"[^"]*"|cursor[="]+[\w-]+'
+    rb'[0-9a-f]{32}|http://127\.0\.0\.1:\d+|\d{4}-\d\d-\d\dT[\d:.]{12}Z|"request_id":"[^"]*"|(?:cursor|"next")[=:"]+[\w-]+'
 )
 
 
@@ -206,6 +214,107 @@ def test_stores_that_differ_in_hidden_fields_return_equal_responses(
         for side, location in records:
             if location:
                 side.admin.delete(location)
+
+
+def reads_of_versions(client: httpx.Client, location: str, token: str) -> Iterator[httpx.Response]:
+    for path in ("/history", "/history?limit=1", "/history/1", "/history/2", "/merges", "/duplicates"):
+        yield client.get(location + path)
+    yield client.post(f"{location}/restore", json={"version": 1}, headers={"If-Match": "*"})
+    for path in ("/v1/trash", "/v1/duplicates", "/v1/imports"):
+        yield client.get(path)
+    yield client.get("/v1/changes", params={"since": token})
+    yield client.get("/v1/changes", params={"since": token, "include": "person"})
+
+
+def searches(client: httpx.Client, surname: str) -> Iterator[httpx.Response]:
+    for text in (surname, "Ada", "1985", "Lane", "secret"):
+        yield client.get("/v1/people", params={"q": text})
+    for sort in ("name", "-updated_at"):
+        yield client.get("/v1/people", params={"sort": sort})
+    yield client.get("/v1/people/letters")
+    yield client.get("/v1/people/count")
+    for filters in ({"surname": surname}, {"name": "Ada"}, {"born_from": "1900"}):
+        yield client.post("/v1/people/count", json=filters)
+    person = {"person_name": "Ada", "person_surname": surname, "person_birthdate": "1985-12-10"}
+    yield client.post("/v1/people/match", json={"person": person})
+    yield client.post("/v1/people?duplicates=refuse", json=person)
+
+
+def imports(client: httpx.Client, person_id: str, person: dict[str, Any]) -> Iterator[httpx.Response]:
+    """Import rows that the server may compare with stored people."""
+    own = {"person_id": person_id}
+    for row in (person, own, own | UNSEEN, own | {"note": None}, own | {"pad": "x" * 60_000}):
+        for options in ("", "&key=person_id", "&key=person_id&mode=replace", "&key=email", "&duplicates=report"):
+            yield client.post(f"/v1/people/import?dry_run=true{options}", json=row, headers=NDJSON)
+
+
+def batches(client: httpx.Client, person_id: str) -> Iterator[httpx.Response]:
+    change = {"person_id": person_id, "version": "*"}
+    items = [
+        change | {"operation": "patch", "person": {"person_surname": None}},
+        change | {"operation": "patch", "person": UNSEEN},
+        change | {"operation": "replace", "person": {"person_name": "Eve"}},
+        change | {"operation": "patch", "person": {}, "version": 1},
+        change | {"operation": "delete"},
+    ]
+    yield client.post("/v1/people/batch-get", json={"ids": [person_id, "x"]})
+    yield client.post("/v1/people/batch", json={"items": items})
+
+
+UNSEEN = {
+    "person_name": "Ada",
+    "person_surname": "Alike",
+    "person_birthdate": "1985-12-10",
+    "person_address": "1 Lane",
+    "note": "secret",
+    "email": "ada@example.org",
+}
+
+
+@pytest.mark.parametrize("key_name", sorted(HIDDEN_FIELDS))
+def test_hidden_fields_affect_no_list_history_batch_or_import(sides: tuple[Side, Side], key_name: str) -> None:
+    seen = {field: value for field, value in UNSEEN.items() if not hides(key_name, field)}
+    poor = seen if seen.keys() & {"person_name", "person_surname"} else seen | {"person_name": "Needed"}
+    responses = []
+    for side, person in zip(sides, (poor, UNSEEN), strict=True):
+        client = side.restricted[key_name]
+        token = side.admin.get("/v1/changes").json()["next"]
+        location = str(create(side, person))
+        person_id = location.rpartition("/")[2]
+        answers = [
+            *reads_of_versions(client, location, token),
+            *searches(client, "Alike"),
+            *imports(client, person_id, UNSEEN),
+            *batches(client, person_id),
+        ]
+        responses.append(answers)
+        for found in side.admin.get("/v1/people").json()["people"]:
+            side.admin.delete(f"/v1/people/{found['person_id']}?erase=true")
+    for one, other in zip(*responses, strict=True):
+        assert normalized(one) == normalized(other), (
+            f"{one.request.method} {one.request.url} {one.request.content[:200]!r}"
+        )
+
+
+def test_number_of_results_does_not_depend_on_the_sizes_of_hidden_fields(sides: tuple[Side, Side]) -> None:
+    numbers = []
+    for side, note in zip(sides, ("n" * 60_000, "n"), strict=True):
+        client = side.restricted["note"]
+        token = side.admin.get("/v1/changes").json()["next"]
+        person = {"person_surname": "Sized", "note": note}
+        rows = b"".join(json.dumps(person | {"row": row}).encode() + b"\n" for row in range(40))  # over 2 MiB
+        stored = side.admin.post("/v1/people/import", content=rows, headers=NDJSON).text.splitlines()[:-1]
+        ids = [json.loads(line)["person_id"] for line in stored]
+        for number in range(40):
+            change = {"note": f"{number}{note}"}
+            assert side.admin.patch(f"/v1/people/{ids[0]}", json=change, headers=CHANGES).status_code == 200
+        read = client.post("/v1/people/batch-get", json={"ids": ids}).json()["results"]
+        history = client.get(f"/v1/people/{ids[0]}/history", params={"limit": 100}).json()
+        feed = client.get("/v1/changes", params={"since": token, "limit": 1000, "include": "person"}).json()
+        numbers.append(([one["status"] for one in read], len(history["versions"]), len(feed["changes"])))
+        for person_id in ids:
+            side.admin.delete(f"/v1/people/{person_id}")
+    assert numbers[0] == numbers[1]
 
 
 @pytest.mark.parametrize("address", [None, "1 Short Lane", "x" * 2_000])

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.bulk.decisions import Decision, KeyedRow
 from peopleinfo.bulk.row_validation import validate, without_read_only_fields
-from peopleinfo.errors import FieldAccessDenied, FieldError, InvalidSearch
-from peopleinfo.people.field_access import is_hidden
+from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.identifiers import is_same, keys_of, values_of
 from peopleinfo.people.index_entries import IDENTIFIER
 from peopleinfo.people.person import decode_fields
@@ -110,16 +109,14 @@ class IdentifierKeys:
         return any(is_same(self._name, value, other) for value in values for other in others)
 
 
-def identifier_keys(index: SearchIndex | None, options: UpsertOptions, hidden: frozenset[str]) -> IdentifierKeys | None:
-    """Return the search for the people of rows, None for rows without a key or with ids. Raises InvalidSearch, FieldAccessDenied."""
+def identifier_keys(index: SearchIndex | None, options: UpsertOptions) -> IdentifierKeys | None:
+    """Return the search for the people of rows, None for rows without a key or with ids. Raises InvalidSearch."""
     key = options.key
     if key in (None, PERSON_ID):
         return None
     names = index.plan.identifiers if index else ()
     if index is None or key not in names:
         raise InvalidSearch([FieldError("key", f"must be one of {', '.join((PERSON_ID, *names))}")])
-    if is_hidden(key, hidden):
-        raise FieldAccessDenied([key])
     return IdentifierKeys(index, key, merges=options.mode == "merge")
 
 

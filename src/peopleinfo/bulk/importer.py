@@ -94,7 +94,7 @@ class Importer:
         self._existing: ExistingRecords | None = None
         self._unique: UniqueRows | None = None
         self._duplicates = row_duplicates(target.matches, options.duplicates, target.refused, hidden)
-        self._keys = identifier_keys(target.people_index, options, hidden)
+        self._keys = identifier_keys(target.people_index, options)
         self._id = import_id
         self._dry_run = dry_run
         self._before: Checkpoint | None = None  # of earlier runs

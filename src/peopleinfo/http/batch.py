@@ -117,8 +117,8 @@ async def _results_of_reads(
         elif size >= PAGE_SIZE:
             error = _TOO_LARGE
         else:
-            size += len(record.body)
             results.append(_found(record, hidden))
+            size += len(results[-1])
             continue
         results.append(_with_id(person_id, (await _problem(req, error)).text))
     return results

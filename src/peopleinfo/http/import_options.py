@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.upsert_options import DuplicateMode, Mode, UpsertOptions
-from peopleinfo.errors import AccessDenied, FieldError, InvalidSearch
+from peopleinfo.errors import AccessDenied, FieldAccessDenied, FieldError, InvalidSearch
 from peopleinfo.formats import encodings, reader
 from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
 from peopleinfo.http.bodies import charset, media_type
@@ -64,9 +64,9 @@ class ImportOptions(NamedTuple):
 
 
 def upsert_options(req: Request) -> UpsertOptions:
-    """Return how rows change stored people. Raises InvalidSearch with all errors, and AccessDenied.
+    """Return how rows change stored people. Raises InvalidSearch with all errors, AccessDenied and FieldAccessDenied.
 
-    Results of rows that are compared with stored people reveal whether these exist, so this requires the scope people:read.
+    Results of rows that are compared with stored people reveal their fields, so this requires the scope people:read and all fields.
     """
     params: Mapping[str, Any] = req.params
     key, mode = params.get("key"), params.get("mode")
@@ -78,11 +78,14 @@ def upsert_options(req: Request) -> UpsertOptions:
         errors.append(FieldError("mode", "requires the parameter key"))
     if errors:
         raise InvalidSearch(errors)
-    may_read = req.context.principal.has_scope(Scope.READ)
+    principal = req.context.principal
+    may_read, hidden = principal.has_scope(Scope.READ), principal.hidden_fields
     if (key or "duplicates" in params) and not may_read:
         raise AccessDenied(Scope.READ)
+    if key and hidden:
+        raise FieldAccessDenied(sorted(hidden))
     force = req.get_param_as_bool("force", default=False)
-    return UpsertOptions(key, mode or "merge", force or not may_read, params.get("duplicates"))
+    return UpsertOptions(key, mode or "merge", force or not may_read or bool(hidden), params.get("duplicates"))
 
 
 def file_name(req: Request) -> str | None:

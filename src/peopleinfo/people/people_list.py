@@ -14,8 +14,7 @@ from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.field_access import redact
 from peopleinfo.people.index_entries import MAX_ORDER, MAX_WORD, order_of
 from peopleinfo.people.person import StoredPerson, check_stored, decode_header, split_record
-from peopleinfo.people.service import MAX_HIDDEN_PAGE
-from peopleinfo.people.store import MAX_ROWS_SCANNED, PAGE_SIZE, Page
+from peopleinfo.people.store import MAX_HIDDEN_PAGE, MAX_ROWS_SCANNED, PAGE_SIZE, Page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

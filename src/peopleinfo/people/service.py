@@ -35,7 +35,7 @@ from peopleinfo.people.person import (
     split_record,
 )
 from peopleinfo.people.search_index import MAX_HITS
-from peopleinfo.people.store import PAGE_SIZE, CacheStatus, Creation, Page
+from peopleinfo.people.store import MAX_HIDDEN_PAGE, PAGE_SIZE, CacheStatus, Creation, Page
 from peopleinfo.people.text_search import PeopleSearch, SearchResult
 
 if TYPE_CHECKING:
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
 
 Precondition = Callable[["StoredPerson"], None]
 """Called with the current record before a change; raises an error to reject the change."""
-_MAX_READ_ONLY_SIZE: Final = 1_024  # bytes of the read-only fields in the JSON of a record
-# So many records have less than PAGE_SIZE bytes, whatever their sizes.
-MAX_HIDDEN_PAGE: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _MAX_READ_ONLY_SIZE)
 _SCAN_LIMIT: Final = 1_000  # records per page of `iter_pages`
 _SELECTED_LIMIT: Final = 100  # records per page of `iter_selected`
 

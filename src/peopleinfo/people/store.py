@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import msgspec
 
 from peopleinfo.people.history import UPDATED, ChangeReader, HistoryExpiry, VersionReader
+from peopleinfo.people.person import MAX_STORED_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     CreateOutcome = StoredPerson | PeopleInfoError
 
 PAGE_SIZE: Final = 2 * 1024 * 1024  # bytes of records at which a page ends, even below its limit
+_MAX_READ_ONLY_SIZE: Final = 1_024  # bytes of the read-only fields in the JSON of a record
+MAX_HIDDEN_PAGE: Final = (PAGE_SIZE - 1) // (MAX_STORED_SIZE + _MAX_READ_ONLY_SIZE)
+"""Records that have less than `PAGE_SIZE` bytes, whatever their sizes. No larger page may depend on the sizes of hidden fields."""
 MAX_ROWS_SCANNED: Final = 5_000  # records that one page reads, including those that do not match
 
 
