@@ -13,6 +13,7 @@ from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key
 from tests.http.test_history import created, patched, restore
 from tests.http.test_problems import assert_problem
+from tests.http.test_sign_out import sign_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,6 +126,20 @@ def test_waiting_request_ends_with_the_server(tmp_path: Path) -> None:
                 return await waiting
 
         assert asyncio.run(wait_and_stop()).json()["changes"] == []
+
+
+async def test_signed_out_session_receives_no_change(tmp_path: Path) -> None:
+    with serving(tmp_path, admin_key=ADMIN_KEY) as server:
+        session = sign_in(server.url)
+        async with httpx.AsyncClient(base_url=server.url, timeout=HANG_TIMEOUT) as client:
+            token = (await client.get("/v1/changes", headers=session)).json()["next"]
+            params = {"since": token, "wait": 60}
+            waiting = asyncio.ensure_future(client.get("/v1/changes", params=params, headers=session))
+            for _ in range(10):  # the server handles the waiting request meanwhile
+                await client.get("/status")
+            assert (await client.post("/console/sign-out", headers=session)).status_code == 303
+            await client.post("/v1/people", json={"person_surname": "Late"}, headers=AS_ADMIN)
+            assert_problem(await waiting, 401, "not-authenticated")
 
 
 @pytest.mark.parametrize("token", ["", "x", "A" * 40, "ä"])

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
@@ -23,19 +23,41 @@ if TYPE_CHECKING:
 
 STORE_KINDS = ["sqlite"]
 PATHS = ["/v1/people?surname=Big&limit=1000", "/data?person_surname=Big&limit=1000"]
+OTHER_PAGES = [
+    "/v1/people?q=Big&limit=1000",
+    "/v1/people?sort=name&limit=1000",
+    "/fhir/Patient?family=Big&_count=1000",
+    "/v1/changes?since={since}&include=person&limit=1000",
+]
 PEOPLE = 300
 
 
+class Crowded(NamedTuple):
+    """A server with large records, and the token of the feed before they were stored."""
+
+    server: Server
+    since: str
+
+    def target(self, path: str) -> str:
+        return path.format(since=self.since)
+
+
 @pytest.fixture(scope="module")
-def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowded]:
     with serving(tmp_path_factory.mktemp("crowded")) as server:
+        since = httpx.get(f"{server.url}/v1/changes", timeout=HANG_TIMEOUT).json()["next"]
         person = {"person_name": "n", "person_surname": "Big", "pad": "x" * 65_000}
         line = json.dumps(person).encode() + b"\n"
         headers = {"Content-Type": "application/x-ndjson"}
         url = f"{server.url}/v1/people/import"
         done = httpx.post(url, content=(line for _ in range(PEOPLE)), headers=headers, timeout=HANG_TIMEOUT)
         assert json.loads(done.text.splitlines()[-1])["stored"] == PEOPLE
-        yield server
+        yield Crowded(server, since)
+
+
+@pytest.fixture
+def crowded(crowd: Crowded) -> Server:
+    return crowd.server
 
 
 def send_without_reading(server: Server, path: str, stack: ExitStack, *, times: int = 1) -> None:
@@ -48,8 +70,9 @@ def send_without_reading(server: Server, path: str, stack: ExitStack, *, times: 
     assert connection.recv(9) == b"HTTP/1.1 "
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/v1/people/export", "/v1/people/export?format=csv"])
-def test_unread_responses_take_little_memory_each(crowded: Server, path: str) -> None:
+@pytest.mark.parametrize("path", [*PATHS, *OTHER_PAGES, "/v1/people/export", "/v1/people/export?format=csv"])
+def test_unread_responses_take_little_memory_each(crowd: Crowded, path: str) -> None:
+    crowded, path = crowd.server, crowd.target(path)
     before = crowded.resident_bytes
     with ExitStack() as stack:
         for _ in range(12):

@@ -153,6 +153,8 @@ def test_invalid_merges_are_rejected(client: httpx.Client) -> None:
     assert_problem(merge(client, anna, anne | {"version": 7}), 412, "version-conflict")
     assert_problem(merge(client, anna, anne, result={"person_name": ""}), 422, "invalid-person")
     assert_problem(merge(client, anna, *[created(client) for _ in range(20)]), 422, "merge-too-large")
+    unknown = [{"person_id": f"{number:032x}", "version": 1} for number in range(20)]
+    assert_problem(merge(client, anna, *unknown), 422, "merge-too-large")  # before any record is read
     response = client.post(
         "/v1/merges",
         json={"survivor": {"person_id": "x", "version": "1"}, "merged": [], "take": {"f": "x"}, "more": 1},

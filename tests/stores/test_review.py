@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from peopleinfo.matching.errors import PairNotFound
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
@@ -67,6 +68,17 @@ async def test_scan_adds_the_most_certain_pairs_first(store: OpenedStore, clock:
     assert rest.next is None
     assert [pair.link.grade for pair in (await review.page("open", "probable", limit=9)).pairs] == ["probable"] * 2
     assert (await scan(store, clock)).pairs == 0
+
+
+async def test_page_of_the_queue_ends_by_the_size_of_its_records(store: OpenedStore, clock: Clock) -> None:
+    large = replace(ANNA, extra={"pad": "x" * 60_000})
+    review = review_of(store, clock)
+    for person_id in await stored(store, *[large] * 9):
+        await review.add(person_id)
+    first = await review.page("open", limit=1_000)
+    rest = await review.page("open", after=first.next, limit=1_000)
+    assert [len(first.pairs), len(rest.pairs)] == [20, 16]  # 36 pairs of 4.3 MB
+    assert rest.next is None
 
 
 async def test_different_people_never_return_to_the_queue(store: OpenedStore, clock: Clock) -> None:

@@ -68,7 +68,7 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     app.add_route("/v1/trash/{person_id}/restore", trashed, suffix="restore")
     app.add_route("/v1/duplicates", DuplicateQueueResource(services.review, cursors))
     app.add_route("/v1/duplicates/{pair}", DuplicatePairResource(services.review, body_timeout=body_timeout))
-    app.add_route("/v1/changes", ChangesResource(services.history, tokens, services.shutdown))
+    app.add_route("/v1/changes", ChangesResource(services, tokens))
     app.add_route("/data", DataResource(people, cursors, body_timeout=body_timeout))
 
 

@@ -9,6 +9,7 @@ from peopleinfo.http.search_params import parse_limit
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import normalize
 from peopleinfo.people.query import Query, parse
+from peopleinfo.people.store import PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from peopleinfo.auth.principal import Principal
     from peopleinfo.http.cursors import Cursors
     from peopleinfo.people.service import PeopleService
+    from peopleinfo.people.text_search import SearchResult
 
 PARAMETER: Final = "q"
 _KNOWN: Final = (PARAMETER, "forgiving", "limit", "cursor")
@@ -46,14 +48,26 @@ class TextSearch(NamedTuple):
         result = await people.search(
             self.query, limit=self.limit, after=after, hidden=principal.hidden_fields, forgiving=self.forgiving
         )
-        found = [strict_json.encode(person.fields | {"found_by": person.found_by}) for person in result.people]
-        cursor = cursors.encode(result.next, fingerprint, principal.name) if result.next else None
+        found, end = _encode(result)
+        cursor = cursors.encode(end, fingerprint, principal.name) if end else None
         more_exist = strict_json.encode(result.more_exist)
         return TextPage(
             found,
             b'{"people":[%b],"next_cursor":%b,"count":%d,"more_exist":%b}'
             % (b",".join(found), strict_json.encode(cursor), result.matches, more_exist),
         )
+
+
+def _encode(result: SearchResult) -> tuple[list[bytes], bytes | None]:
+    """Return the JSON of the first people, up to `PAGE_SIZE` bytes, and the position of the next page."""
+    found: list[bytes] = []
+    size = 0
+    for person in result.people:
+        if size >= PAGE_SIZE:
+            return found, result.people[len(found) - 1].position
+        found.append(strict_json.encode(person.fields | {"found_by": person.found_by}))
+        size += len(found[-1])
+    return found, result.next
 
 
 def split_export(params: Any) -> tuple[TextSearch | None, Any]:

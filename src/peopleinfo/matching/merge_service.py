@@ -30,6 +30,7 @@ from peopleinfo.matching.merge_store import (
 from peopleinfo.matching.merging import (
     Merge,
     Record,
+    check_size,
     check_versions,
     differences_of,
     is_same_merge,
@@ -184,6 +185,7 @@ class MergeService:
         return member.record
 
     async def _members(self, person_ids: Sequence[str]) -> list[Member]:
+        check_size(len(person_ids))
         found = await self._store.read_members(person_ids)
         for person_id, member in zip(person_ids, found, strict=True):
             if member is None:

@@ -240,6 +240,12 @@ def _index(events: Events, merge_id: str) -> int:
     return next(i for i, event in enumerate(events) if isinstance(event, Taken) and event.merge_id == merge_id)
 
 
+def check_size(count: int) -> None:
+    """Raise MergeTooLarge if a merge has too many records."""
+    if count > MAX_RECORDS:
+        raise MergeTooLarge(MAX_RECORDS, MAX_DEPTH)
+
+
 def _check(survivor: Record, merged: Sequence[Record], merges: MergeGraph) -> None:
     ids = [survivor.person_id, *(record.person_id for record in merged)]
     if len(set(ids)) != len(ids) or len(ids) == 1:
@@ -247,7 +253,8 @@ def _check(survivor: Record, merged: Sequence[Record], merges: MergeGraph) -> No
     for person_id in ids:
         if chain := merges.chain(person_id):
             raise PersonMerged(merges.survivor(person_id), chain[0].merge_id)
-    if len(ids) > MAX_RECORDS or max(merges.height(person_id) for person_id in ids[1:]) >= MAX_DEPTH:
+    check_size(len(ids))
+    if max(merges.height(person_id) for person_id in ids[1:]) >= MAX_DEPTH:
         raise MergeTooLarge(MAX_RECORDS, MAX_DEPTH)
 
 

@@ -14,9 +14,10 @@ from peopleinfo.matching.reviewer_decisions import are_different, equal_identifi
 from peopleinfo.matching.scoring import GRADES, MIN_PROBABLE
 from peopleinfo.matching.service import MatchOptions
 from peopleinfo.people.person import is_id, timestamp
+from peopleinfo.people.store import PAGE_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from peopleinfo.matching.candidates import Candidate
@@ -30,6 +31,7 @@ _LEAST: Final[Grade] = "probable"
 _OPTIONS: Final = MatchOptions(100, MIN_PROBABLE)
 _ID_LENGTH: Final = 32
 _MAX_ATTEMPTS: Final = 20
+_PAIRS: Final = 20  # read at a time for a page
 
 
 def always_allow(_: Link) -> None:
@@ -76,20 +78,34 @@ class Review:
     ) -> ReviewPage:
         """Return a page of the pairs with a state, and with a grade if one is given.
 
-        Pairs of deleted people leave the queue, and pairs that a merge made equal to a decided one.
+        Pairs of deleted people leave the queue, and pairs that a merge made equal to a decided one. A page ends early at `PAGE_SIZE`
+        bytes of records.
         """
-        page = await self._links.page(state, (grade,) if grade else ALL_GRADES, after=after, limit=limit)
-        ids = list({person_id for link in page.links for person_id in (link.first, link.second)})
+        grades = (grade,) if grade else ALL_GRADES
+        pairs: list[ReviewPair] = []
+        size, examined = 0, 0
+        while True:
+            page = await self._links.page(state, grades, after=after, limit=min(limit - examined, _PAIRS))
+            found = await self._pairs(page.links)
+            pairs += found
+            size += sum(len(person.body) for pair in found for person in pair.people)
+            examined, after = examined + len(page.links), page.next
+            if after is None or examined >= limit or size >= PAGE_SIZE:
+                return ReviewPage(pairs, after)
+
+    async def _pairs(self, links: Sequence[Link]) -> list[ReviewPair]:
+        """Return links with their records; delete the links that leave the queue."""
+        ids = list({person_id for link in links for person_id in (link.first, link.second)})
         people = {person.person_id: person for person in await self._people.get_many(ids) if person is not None}
         pairs = []
-        for link in page.links:
+        for link in links:
             first, second = people.get(link.first), people.get(link.second)
             is_open = link.state == "open"
             if is_open and (first is None or second is None or await self._are_different(link)):
                 await self._links.delete(link)
             elif first is not None and second is not None:
                 pairs.append(ReviewPair(link, (first, second)))
-        return ReviewPage(pairs, page.next)
+        return pairs
 
     async def get(self, pair: str) -> ReviewPair:
         """Return a pair with its records. Raises PairNotFound."""

@@ -6,9 +6,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from peopleinfo.errors import VersionConflict, VersionNotFound
+from peopleinfo.people.field_access import redact
 from peopleinfo.people.history import ChangeReader, Operation, Origin, VersionReader, summaries
 from peopleinfo.people.person import StoredPerson, split_record
-from peopleinfo.people.store import PersonStore
+from peopleinfo.people.store import MAX_HIDDEN_PAGE, PAGE_SIZE, PersonStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _PAGE_LIMIT: Final = 100
+_PEOPLE_LIMIT: Final = 25  # records read at a time for a page of the feed
 
 
 class HistoryStore(PersonStore, VersionReader, ChangeReader, Protocol):
@@ -35,8 +37,10 @@ class HistoryService:
     ) -> tuple[list[VersionSummary], int | None]:
         """Return up to `limit` versions above `after`, and the version after which the next page starts.
 
-        The fields of a summary do not include `hidden` fields. Raises PersonNotFound.
+        The fields of a summary do not include `hidden` fields, whose sizes do not affect the page. Raises PersonNotFound.
         """
+        if hidden:
+            limit = min(limit, MAX_HIDDEN_PAGE - 1)
         # Starts one version earlier, from which the first version of the page differs.
         page = await self._store.read_versions(person_id, after=max(0, after - 1), limit=limit + 1)
         first = page.versions[0] if page.versions else None
@@ -88,7 +92,32 @@ class HistoryService:
         """Return a page of the feed; see `ChangeReader.read_changes`. Raises ChangesExpired."""
         return await self._store.read_changes(since=since, limit=limit)
 
-    async def people(self, person_ids: Iterable[str]) -> dict[str, StoredPerson]:
-        """Return the current records of the people that are not deleted."""
-        found = await self._store.get_many(list(dict.fromkeys(person_ids)))
-        return {person.person_id: person for person in found if person is not None}
+    async def changes_with_people(
+        self, since: bytes, *, limit: int, hidden: frozenset[str] = frozenset()
+    ) -> tuple[ChangePage, dict[str, bytes]]:
+        """Return a page of the feed, and the current records of its people without `hidden` fields; deleted people are absent.
+
+        The page ends early at `PAGE_SIZE` bytes of records. A record counts for each of its changes. Raises ChangesExpired.
+        """
+        while True:
+            page = await self.changes(since, limit=limit)
+            ids = [change.person_id for change in page.changes]
+            people: dict[str, bytes] = {}
+            size = 0
+            for start in range(0, len(ids), _PEOPLE_LIMIT):
+                group = ids[start : start + _PEOPLE_LIMIT]
+                people |= await self._people(set(group) - people.keys(), hidden)
+                size += sum(len(people.get(person_id, b"")) for person_id in group)
+                if size >= PAGE_SIZE and start + _PEOPLE_LIMIT < len(ids):
+                    limit = start + _PEOPLE_LIMIT  # the position after these changes is known only to the store
+                    break
+            else:
+                return page, people
+
+    async def _people(self, person_ids: Iterable[str], hidden: frozenset[str]) -> dict[str, bytes]:
+        found = await self._store.get_many(sorted(person_ids))
+        return {
+            person.person_id: redact(person.body, hidden) if hidden else person.body
+            for person in found
+            if person is not None
+        }

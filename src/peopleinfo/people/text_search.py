@@ -25,10 +25,11 @@ _VOCABULARY_KEYS: Final = 4  # keys per similar word, as the store counts them
 
 
 class FoundPerson(NamedTuple):
-    """A person that a search found: the visible fields, and the kind of match."""
+    """A person that a search found: the visible fields, the kind of match, and the position of a page after this person."""
 
     fields: dict[str, Any]
     found_by: str
+    position: bytes
 
 
 class SearchResult(NamedTuple):
@@ -157,6 +158,8 @@ def _page(candidates: _Candidates, after: bytes | None, limit: int) -> SearchRes
     start = tuple(msgspec.json.decode(after)) if after else ()
     rest = [found for found in ranked if found.match.rank > start]
     page = rest[:limit]
-    people = [FoundPerson(found.fields, found.match.found.label) for found in page]
-    end = msgspec.json.encode(page[-1].match.rank) if len(rest) > limit else None
+    people = [
+        FoundPerson(found.fields, found.match.found.label, msgspec.json.encode(found.match.rank)) for found in page
+    ]
+    end = people[-1].position if len(rest) > limit else None
     return SearchResult(people, len(ranked), candidates.more_exist, end)

@@ -94,6 +94,12 @@ class AuthMiddleware:
             return await self._authenticator.authenticate(credential)
 
 
+async def credential_of(req: Request, sessions: Sessions) -> str | None:
+    """Return the credential of a request, None without one. Raises StoreUnavailable, and HTTPForbidden for a cross-site request."""
+    header = req.auth
+    return await sessions.credential(req) if header is None else bearer(header)
+
+
 def bearer(header: str) -> str:
     """Return the bearer token (RFC 6750), or "", an invalid credential, for any other scheme."""
     return header[len(_SCHEME) :].strip() if header[: len(_SCHEME)].lower() == _SCHEME else ""
