@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from bench.matching.households import rows
 from msgspec.structs import replace
 
 from peopleinfo.matching.errors import PairNotFound
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.matching.review import Review
 from peopleinfo.matching.scan import DuplicateScan
+from peopleinfo.matching.service import MatchOptions
+from peopleinfo.people.person import decode_header
 from tests.search_cases import person
 from tests.store_kinds import ENCRYPTED
 from tests.stores.test_match import ANNA, crowd, service
+from tests.unit.test_match_households import NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from peopleinfo.matching.scan import ScanProgress
     from peopleinfo.people.person import PersonData
     from peopleinfo.stores.service_store import OpenedStore
@@ -79,6 +85,35 @@ async def test_page_of_the_queue_ends_by_the_size_of_its_records(store: OpenedSt
     rest = await review.page("open", after=first.next, limit=1_000)
     assert [len(first.pairs), len(rest.pairs)] == [20, 16]  # 36 pairs of 4.3 MB
     assert rest.next is None
+
+
+async def pages_of(store: OpenedStore) -> AsyncIterator[list[bytes]]:
+    after = None
+    while True:
+        page = await store.scan(after=after, limit=500)
+        yield page.people
+        if (after := page.next) is None:
+            return
+
+
+async def test_scan_finds_the_pairs_that_a_match_of_each_person_finds(store: OpenedStore, clock: Clock) -> None:
+    people = [
+        person(row["person_name"], row["person_surname"], born=row["person_birthdate"], address=row["person_address"])
+        for row in rows(5, 30, NAMES)
+    ]
+    await store.create_many(people)
+    matches = service(store)
+    await matches.count()
+    listed = [body async for page in pages_of(store) for body in page]
+    found = {
+        frozenset((decode_header(body).person_id, one.person_id))
+        for body, matched in zip(listed, await matches.compare_stored(listed, MatchOptions(100, 0.9)), strict=True)
+        for one in matched.match.candidates
+    }
+    assert len(found) > 20
+    assert (await scan(store, clock)).pairs == len(found)
+    waiting = (await review_of(store, clock).page("open", limit=500)).pairs
+    assert {frozenset((one.link.first, one.link.second)) for one in waiting} == found
 
 
 async def test_different_people_never_return_to_the_queue(store: OpenedStore, clock: Clock) -> None:

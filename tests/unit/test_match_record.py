@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from typing import Any
 
 import pytest
@@ -194,6 +196,24 @@ def test_identifiers_agree_in_one_of_three_ways(a: str, b: str, agreement: str) 
 )
 def test_edit_distance_counts_up_to_two_edits(a: str, b: str, distance: int) -> None:
     assert edit_distance(a, b) == edit_distance(b, a) == distance
+
+
+def test_edit_distance_of_random_words_is_that_of_the_complete_table() -> None:
+    chance = random.Random(3)
+    for _ in range(3_000):
+        a, b = ("".join(chance.choices("abc", k=chance.randrange(8))) for _ in range(2))
+        assert edit_distance(a, b) == min(3, complete_distance(a, b)), (a, b)
+
+
+def complete_distance(a: str, b: str) -> int:
+    """Return the optimal string alignment distance from the complete table."""
+    table = [[max(i, j) if not i * j else 0 for j in range(len(b) + 1)] for i in range(len(a) + 1)]
+    for i, j in itertools.product(range(1, len(a) + 1), range(1, len(b) + 1)):
+        best = min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (a[i - 1] != b[j - 1]))
+        if i > 1 and j > 1 and (a[i - 1], a[i - 2]) == (b[j - 2], b[j - 1]):
+            best = min(best, table[i - 2][j - 2] + 1)
+        table[i][j] = best
+    return table[-1][-1]
 
 
 @pytest.mark.parametrize(("a", "b", "value"), [("martha", "marhta", 0.961), ("dwayne", "duane", 0.84), ("ab", "cd", 0)])

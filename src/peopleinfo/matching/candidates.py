@@ -101,6 +101,19 @@ async def find(
 
     At least `min_fetched` people are fetched if so many were found: one more for stored records, which find themselves.
     """
+    met, large = await look_up(index, hasher, records)
+    found = []
+    for record, entries, too_large in zip(records, met, large, strict=True):
+        people = hits(sorted(entries))  # the order of the entries depends on fields that may be hidden
+        not_examined = [await _not_examined(index, lookup, people) for lookup in too_large]
+        found.append(Found(worth_fetching(hasher.sub(record), people, min_fetched), not_examined))
+    return found
+
+
+async def look_up(
+    index: MatchIndex, hasher: Hasher, records: Sequence[MatchRecord]
+) -> tuple[list[list[tuple[bytes, KeyKind, bytes]]], list[list[Lookup]]]:
+    """Return the entries for each record (reference, kind of key, sub), and the look-ups that found too many entries."""
     met: list[list[tuple[bytes, KeyKind, bytes]]] = [[] for _ in records]
     large: list[list[Lookup]] = [[] for _ in records]
     lookups = [(number, lookup) for number, record in enumerate(records) for lookup in hasher.lookups(record)]
@@ -114,12 +127,7 @@ async def find(
             narrower += ((number, longer) for longer in hasher.narrowed(lookup, records[number]))
             large[number] += [] if lookup.prefix else [lookup]
         lookups = narrower
-    found = []
-    for record, entries, too_large in zip(records, met, large, strict=True):
-        people = hits(sorted(entries))  # the order of the entries depends on fields that may be hidden
-        not_examined = [await _not_examined(index, lookup, people) for lookup in too_large]
-        found.append(Found(worth_fetching(hasher.sub(record), people, min_fetched), not_examined))
-    return found
+    return met, large
 
 
 async def _not_examined(index: MatchIndex, lookup: Lookup, people: dict[bytes, Hit]) -> NotExamined:
@@ -143,14 +151,15 @@ def rank(
     relatives = sum(are_relatives(found.evidence) for _, found in compared)
     candidates = [
         candidate
-        for candidate in (_candidate(person_id, found, frequencies) for person_id, found in compared)
+        for candidate in (candidate_of(person_id, found, frequencies) for person_id, found in compared)
         if candidate and candidate.score >= threshold and (candidate.grade == "certain" or not only_certain)
     ]
     candidates.sort(key=lambda candidate: (_RANKS[candidate.grade], -candidate.score, candidate.person_id))
     return Match(candidates[:count], people, len(compared), list(not_examined), relatives)
 
 
-def _candidate(person_id: str, found: Score, frequencies: Frequencies) -> Candidate | None:
+def candidate_of(person_id: str, found: Score, frequencies: Frequencies) -> Candidate | None:
+    """Return the candidate with a score; None below the grade possible."""
     grade, probability, relatives = found.assess(frequencies.counts.people, frequencies.relatives)
     return Candidate(person_id, grade, probability, relatives, found.evidence) if grade else None
 

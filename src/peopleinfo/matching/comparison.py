@@ -76,6 +76,18 @@ def surnames(p: MatchRecord, q: MatchRecord) -> str | None:
     return "near" if are_near(_core(p.surnames), _core(q.surnames)) else "differs"
 
 
+def may_be_swapped(p: MatchRecord, q: MatchRecord) -> bool:
+    """Return whether the name or the surname of one record is exact or near in the other field of the other record."""
+    if not (p.name and p.surname and q.name and q.surname):
+        return False
+    return (
+        p.name == q.surname
+        or p.surname == q.name
+        or are_near(p.first, q.surnames[0])
+        or are_near(_core(p.surnames), _core(q.names))
+    )
+
+
 def _core(surnames: tuple[str, ...]) -> str:
     """Return a surname without its particles, unless it has nothing else."""
     return "".join(part for part in surnames if part not in _PARTICLES) or "".join(surnames)

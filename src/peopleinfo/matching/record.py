@@ -120,13 +120,18 @@ _cached_name_sounds = lru_cache(_CACHED)(_name_sounds)
 
 def _split_name(value: Any) -> tuple[tuple[str, ...], str]:
     """Return the folded parts of a name, and the generation that a suffix such as Jr. expresses."""
-    return _parts_of_name(value) if isinstance(value, str) else ((), "")
+    if not isinstance(value, str):
+        return (), ""
+    return _cached_parts_of_name(value) if len(value) <= _MAX_CACHED_LENGTH else _parts_of_name(value)
 
 
 def _parts_of_name(value: str) -> tuple[tuple[str, ...], str]:
     parts = [part for text in _SEPARATORS.split(value) if (part := fold(text))]
     generation = next((_GENERATIONS[part] for part in parts[1:] if part in _GENERATIONS), "")
     return tuple(part for i, part in enumerate(parts) if not i or part not in _GENERATIONS), generation
+
+
+_cached_parts_of_name = lru_cache(_CACHED)(_parts_of_name)
 
 
 def _birthdate(value: Any) -> tuple[str, str]:

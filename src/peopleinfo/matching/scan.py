@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
+from peopleinfo.matching.pairs import PairFinder
 from peopleinfo.matching.scoring import MIN_PROBABLE
-from peopleinfo.matching.service import MatchOptions
-from peopleinfo.people.person import decode_header
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _SCAN_ID: Final = sha256(b"scan of duplicates").digest()
 _PAGE_LIMIT: Final = 500
-_BATCH: Final = 50  # records whose candidates are looked up together
-_OPTIONS: Final = MatchOptions(100, MIN_PROBABLE)
 
 
 class ScanProgress(NamedTuple):
@@ -52,6 +49,7 @@ class DuplicateScan:
         self._store = store
         self._dry_run = dry_run
         self._page_limit = page_limit
+        self._finder = PairFinder(matches, threshold=MIN_PROBABLE)
         self._relatives = 0
 
     async def run(self) -> AsyncIterator[ScanProgress]:
@@ -83,15 +81,12 @@ class DuplicateScan:
     async def _compare(self, bodies: Sequence[bytes]) -> int:
         """Compare the records of a page, and return the number of new pairs."""
         pairs = 0
-        for start in range(0, len(bodies), _BATCH):
-            batch = bodies[start : start + _BATCH]
-            for body, found in zip(batch, await self._matches.compare_stored(batch, _OPTIONS), strict=True):
-                person_id = decode_header(body).person_id
-                self._relatives += found.match.relatives
-                if self._dry_run:
-                    pairs += sum(person_id < one.person_id for one in found.match.candidates)
-                elif found.match.candidates:
-                    pairs += await self._review.open(person_id, found)
+        for found in await self._finder.compare(bodies):
+            self._relatives += found.relatives
+            if self._dry_run:
+                pairs += len(found.candidates)
+            elif found.candidates:
+                pairs += await self._review.open(found.person_id, found.matched)
         return pairs
 
     async def _write_relatives(self) -> None:

@@ -165,7 +165,7 @@ def _names(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[li
         share = _surname_share(surname, p, q, frequencies)
         evidence.append(_evidence("person_surname", surname, SURNAME[surname], share))
     straight = sum(item.bits for item in evidence)
-    if straight < _STRAIGHT and p.name and p.surname and q.name and q.surname:
+    if straight < _STRAIGHT and comparison.may_be_swapped(p, q):
         swapped = _swapped(p, q, frequencies)
         mirrored = _swapped(q, p, frequencies) if swapped and swapped[0].bits > straight else None
         if swapped and mirrored and mirrored[0].bits > straight:

@@ -5,6 +5,7 @@ A record must be decrypted before it can be compared. The `sub` of an entry excl
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from peopleinfo.matching.keys import DAY, NAME, SURNAME, YEAR
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MIN_FETCHED: Final = 2  # people fetched even if their sub excludes them: the most similar ones
+
+
+_ABSENT: Final = b"\0\0"  # a field in a sub
+_by_similarity = itemgetter(0)
 
 
 class Hit(NamedTuple):
@@ -40,9 +45,25 @@ def worth_fetching(own: bytes, found: Mapping[T, Hit], min_fetched: int = MIN_FE
 
     Fields that are hidden from the principal are zeros in `own`, and those of the other records have no effect.
     """
-    visible = {person: hit for person, hit in found.items() if _is_visible(own, hit)}
-    ranked = sorted(visible, key=lambda person: -_similarity(own, visible[person]))
-    return [person for rank, person in enumerate(ranked) if rank < min_fetched or _is_candidate(own, visible[person])]
+    return [person for person, _ in select(own, found, min_fetched)]
+
+
+def select(own: bytes, found: Mapping[T, Hit], min_fetched: int) -> list[tuple[T, bool]]:
+    """Return the people of `worth_fetching`, and whether each is a candidate. If so, the record is also a candidate of that person."""
+    traits = _traits(own)
+    has_names = traits.name is not None and traits.surname is not None
+    ranked: list[tuple[int, T, bool]] = []
+    for person, hit in found.items():
+        if has_names or _is_visible(own, hit):
+            shared, whole, dates = _agreements(traits, hit.sub)
+            similarity = 2 * len(hit.kinds) + 2 * shared + 2 * whole + 3 * dates
+            ranked.append((-similarity, person, _is_candidate(own, hit, shared, dates)))
+    ranked.sort(key=_by_similarity)
+    return [
+        (person, is_candidate)
+        for rank, (_, person, is_candidate) in enumerate(ranked)
+        if rank < min_fetched or is_candidate
+    ]
 
 
 def _is_visible(own: bytes, hit: Hit) -> bool:
@@ -56,7 +77,7 @@ def _is_visible(own: bytes, hit: Hit) -> bool:
     return own[field.start] == hit.sub[field.start]
 
 
-def _is_candidate(own: bytes, hit: Hit) -> bool:
+def _is_candidate(own: bytes, hit: Hit, shared_names: int, shared_dates: int) -> bool:
     """Return whether a person can reach the grade possible: two keys are equal, or one and enough of the sub.
 
     A birthdate also needs the sound of a name; both names need the year or the day; a name at an address needs the year, the day or both names. An
@@ -65,26 +86,37 @@ def _is_candidate(own: bytes, hit: Hit) -> bool:
     if len(hit.kinds) > 1 or "identifier" in hit.kinds:
         return True
     if "birthdate" in hit.kinds:
-        return not any(own[NAME]) or not any(hit.sub[NAME]) or _shared_names(own, hit.sub) > 0
-    undated = not any(own[YEAR]) or not any(hit.sub[YEAR])
-    if undated or _shared_dates(own, hit.sub):
+        return shared_names > 0 or own[NAME] == _ABSENT or hit.sub[NAME] == _ABSENT
+    if shared_dates or own[YEAR] == _ABSENT or hit.sub[YEAR] == _ABSENT:
         return True
-    return "names" not in hit.kinds and (not any(own[NAME]) or _shared_names(own, hit.sub) > 1)
+    return "names" not in hit.kinds and (shared_names > 1 or own[NAME] == _ABSENT)
 
 
-def _similarity(own: bytes, hit: Hit) -> int:
-    whole = sum(any(own[field]) and own[field] == hit.sub[field] for field in (NAME, SURNAME))
-    return 2 * len(hit.kinds) + 2 * _shared_names(own, hit.sub) + 2 * whole + 3 * _shared_dates(own, hit.sub)
+class _Traits(NamedTuple):
+    """The parts of a sub: the rough sound and the whole sounds of each name, the year and the day; None where a field is absent."""
+
+    name: int | None
+    surname: int | None
+    whole_name: bytes | None
+    whole_surname: bytes | None
+    year: bytes | None
+    day: bytes | None
 
 
-def _shared_names(own: bytes, sub: bytes) -> int:
-    """Return how many names of a record, 0 to 2, sound like a name of the other record; the names may be swapped if the record has both."""
-    ours = own[NAME.start], own[SURNAME.start]
-    theirs = sub[NAME.start], sub[SURNAME.start]
-    if all(ours):
-        return sum(name in theirs for name in ours)
-    return sum(name != 0 and name == other for name, other in zip(ours, theirs, strict=True))
+def _traits(own: bytes) -> _Traits:
+    name, surname, year, day = (own[field] if any(own[field]) else None for field in (NAME, SURNAME, YEAR, DAY))
+    return _Traits(own[NAME.start] or None, own[SURNAME.start] or None, name, surname, year, day)
 
 
-def _shared_dates(own: bytes, sub: bytes) -> int:
-    return sum(any(own[field]) and own[field] == sub[field] for field in (YEAR, DAY))
+def _agreements(own: _Traits, sub: bytes) -> tuple[int, int, int]:
+    """Return how many names of a record sound like a name of the other record, how many have all sounds, and how many dates are equal.
+
+    The names may be swapped if the record has both.
+    """
+    name, surname = sub[NAME.start], sub[SURNAME.start]
+    if own.name is not None and own.surname is not None:
+        shared = (own.name in (name, surname)) + (own.surname in (name, surname))
+    else:
+        shared = (own.name == name) + (own.surname == surname)
+    whole = (own.whole_name == sub[NAME]) + (own.whole_surname == sub[SURNAME])
+    return shared, whole, (own.year == sub[YEAR]) + (own.day == sub[DAY])

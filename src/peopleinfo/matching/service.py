@@ -15,7 +15,7 @@ from peopleinfo.matching.frequencies import Frequencies, count_keys
 from peopleinfo.matching.record import check_access, prepare
 from peopleinfo.matching.scoring import GRADES
 from peopleinfo.matching.selection import MIN_FETCHED
-from peopleinfo.matching.statistics import Statistics, StatisticsBuilder
+from peopleinfo.matching.statistics import CountReader, Statistics, StatisticsBuilder
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact
 from peopleinfo.people.fields import FIELDS
@@ -34,6 +34,7 @@ _SCAN_LIMIT: Final = 1_000
 _MAX_AGE: Final = 24 * 60 * 60  # seconds
 _GROWTH: Final = 2
 _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
 _STATISTICS_TTL: Final = 60.0  # seconds for which a process keeps the statistics in memory
 _ESTIMATE_TTL: Final = 1.0  # seconds; a store that was not counted yet may grow fast
 
@@ -83,9 +84,11 @@ class MatchService:
         self.hasher = MatchEntries(secret).hasher
         """Derives the keys of records."""
         self._identifiers = tuple(identifiers)
+        self._fields = (*FIELDS, *self._identifiers)
         self._estimate = estimate
         self._clock = clock
         self._statistics: Statistics | None = None
+        self._reader: tuple[Statistics, CountReader] | None = None
         self._expires_at = 0.0
 
     @property
@@ -114,8 +117,7 @@ class MatchService:
     def record(self, body: bytes, hidden: frozenset[str] = frozenset()) -> MatchRecord:
         """Return a stored record prepared for matching. Raises StoreDamaged."""
         values = decode_stored(_decode_raw, body)
-        names = (*FIELDS, *self._identifiers)
-        fields = {name: strict_json.parse(bytes(values[name])) for name in names if name in values}
+        fields = {name: _value(values[name]) for name in self._fields if name in values}
         return self.prepare(fields, hidden)
 
     def prepare(self, fields: Mapping[str, Any], hidden: frozenset[str] = frozenset()) -> MatchRecord:
@@ -177,10 +179,10 @@ class MatchService:
         self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str]
     ) -> Frequencies:
         """Return the frequencies for the comparison of a record with others."""
-        statistics = await self.statistics()
+        reader = await self.count_reader()
         words = record.numbers | record.words
         words = words.union(*((other.numbers | other.words) for other in others)) if words else words
-        return Frequencies(statistics.counts(self.hasher, count_keys(record), words), hidden=hidden)
+        return Frequencies(reader.counts(count_keys(record), words), hidden=hidden)
 
     async def is_outdated(self) -> bool:
         """Return whether the people should be counted again: after a day, or when their number has doubled. Raises DuplicatesDisabled."""
@@ -222,8 +224,21 @@ class MatchService:
             self._expires_at = self._clock() + (_ESTIMATE_TTL if body is None else _STATISTICS_TTL)
         return self._statistics
 
+    async def count_reader(self) -> CountReader:
+        """Return the reader of the current statistics."""
+        statistics = await self.statistics()
+        if self._reader is None or self._reader[0] is not statistics:
+            self._reader = statistics, CountReader(statistics, self.hasher)
+        return self._reader[1]
+
     async def _not_indexed(self, people: int) -> list[NotExamined]:
         return [] if await self.index.is_complete() else [NotExamined(NOT_INDEXED, people)]
+
+
+def _value(value: msgspec.Raw) -> Any:
+    """Return the value of a stored field; most are texts, which need no strict parser."""
+    text = bytes(value)
+    return _decode_text(text) if text.startswith(b'"') else strict_json.parse(text)
 
 
 def _id_of(body: bytes) -> str:

@@ -13,17 +13,40 @@ _MIN_SOUND: Final = 3
 _MIN_SOUNDING_LENGTH: Final = 4
 _MIN_SIMILAR_LENGTH: Final = 5
 _SIMILAR: Final = 0.92  # Jaro-Winkler
+_ROUNDING: Final = 1e-9
 
 
 @lru_cache(65_536)
 def are_near(a: str, b: str) -> bool:
     """Return whether two folded names are spellings of one name: a typing mistake, the same sound, or a similar start."""
-    edits, length = edit_distance(a, b), max(len(a), len(b))
-    if edits <= MAX_DISTANCE and length >= _NEAR_LENGTHS.get(edits, 0):
-        return True
+    letters, others = _letters(a), _letters(b)
+    length, lacking, missing = max(len(a), len(b)), len(letters - others), len(others - letters)
+    if max(lacking, missing) <= MAX_DISTANCE:  # an edit replaces at most one letter
+        edits = edit_distance(a, b)
+        if edits <= MAX_DISTANCE and length >= _NEAR_LENGTHS.get(edits, 0):
+            return True
     if length >= _MIN_SOUNDING_LENGTH and len(key := sound(a)) >= _MIN_SOUND and key == sound(b):
         return True
-    return length >= _MIN_SIMILAR_LENGTH and jaro_winkler(a, b) >= _SIMILAR
+    if length < _MIN_SIMILAR_LENGTH:
+        return False
+    common = min(len(a) - lacking, len(b) - missing)
+    return _most_similar(a, b, common) >= _SIMILAR and jaro_winkler(a, b) >= _SIMILAR
+
+
+@lru_cache(65_536)
+def _letters(word: str) -> frozenset[str]:
+    return frozenset(word)
+
+
+def _most_similar(a: str, b: str, common: int) -> float:
+    """Return a bound of the similarity of two texts that have so many letters in common."""
+    jaro = (common / len(a) + common / len(b) + 1) / 3
+    return jaro + 0.1 * _common_start(a, b) * (1 - jaro) + _ROUNDING
+
+
+def _common_start(a: str, b: str) -> int:
+    """Return the number of equal letters at the start, at most 4."""
+    return next((i for i, (x, y) in enumerate(zip(a[:4], b[:4], strict=False)) if x != y), min(4, len(a), len(b)))
 
 
 def jaro_winkler(a: str, b: str) -> float:
@@ -33,8 +56,7 @@ def jaro_winkler(a: str, b: str) -> float:
         return 0.0
     matches, transposed = len(ours), sum(x != y for x, y in zip(ours, theirs, strict=True)) // 2
     jaro = (matches / len(a) + matches / len(b) + (matches - transposed) / matches) / 3
-    prefix = next((i for i, (x, y) in enumerate(zip(a[:4], b[:4], strict=False)) if x != y), min(4, len(a), len(b)))
-    return jaro + 0.1 * prefix * (1 - jaro) if jaro > 0.7 else jaro  # noqa: PLR2004 (constants of the method)
+    return jaro + 0.1 * _common_start(a, b) * (1 - jaro) if jaro > 0.7 else jaro  # noqa: PLR2004 (constants of the method)
 
 
 def _matching_letters(a: str, b: str) -> tuple[list[str], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,6 +22,7 @@ _MIN_PEOPLE: Final = 2  # with a name that is counted; a name that one person ha
 _MAX_NAMES: Final = 1_000_000  # counted of each field
 _HASH_SIZE: Final = 8  # bytes
 _ROW_SIZE: Final = _HASH_SIZE + 4
+_CACHED: Final = 32_768  # values of a reader, at most 250 bytes each
 _MAX_COUNTED: Final = 2_000_000  # values in memory; beyond that, values of one person are forgotten
 
 
@@ -52,19 +54,30 @@ class Statistics(msgspec.Struct, frozen=True, array_like=True):
         """Return the form that a store keeps."""
         return msgspec.msgpack.encode(self)
 
-    def counts(self, hasher: Hasher, keys: Iterable[CountKey], words: Iterable[str]) -> Counts:
-        """Return the counts for a look-up: of its keys, and the common ones among `words` of addresses."""
-        common = frozenset(word for word in words if hasher.value("word", word) in self.common_words)
-        values = {key: self._count(hasher.value(*key)) for key in keys}
-        people, relatives = self.related_people, self.relatives
-        return Counts(self.people, self.named, self.surnamed, people, relatives, values, common)
-
-    def _count(self, value: bytes) -> int:
+    def count(self, value: bytes) -> int:
+        """Return the number of people with a value, given by its hash."""
         rows = self.values
         row = bisect_left(range(len(rows) // _ROW_SIZE), value, key=lambda n: _hash_at(rows, n))
         if _hash_at(rows, row) != value:
             return 0
         return int.from_bytes(rows[row * _ROW_SIZE + _HASH_SIZE : (row + 1) * _ROW_SIZE])
+
+
+class CountReader:
+    """Reads the counts of statistics, and keeps those of repeated values in memory."""
+
+    def __init__(self, statistics: Statistics, hasher: Hasher) -> None:
+        self._statistics = statistics
+        self._count = lru_cache(_CACHED)(lambda key: statistics.count(hasher.value(*key)))
+        self._is_common = lru_cache(_CACHED)(lambda word: hasher.value("word", word) in statistics.common_words)
+
+    def counts(self, keys: Iterable[CountKey], words: Iterable[str]) -> Counts:
+        """Return the counts for a look-up: of its keys, and the common ones among `words` of addresses."""
+        known = self._statistics
+        values = {key: self._count(key) for key in keys}
+        common = frozenset(filter(self._is_common, words))
+        people, relatives = known.related_people, known.relatives
+        return Counts(known.people, known.named, known.surnamed, people, relatives, values, common)
 
 
 def _hash_at(rows: bytes, row: int) -> bytes:

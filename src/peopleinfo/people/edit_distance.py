@@ -19,6 +19,8 @@ def edit_distance(a: str, b: str) -> int:
     a, b = _without_common_ends(a, b)
     if not a or not b:
         return len(a) + len(b)
+    if max(len(set(a).difference(b)), len(set(b).difference(a))) > MAX_DISTANCE:  # an edit replaces at most one letter
+        return MAX_DISTANCE + 1
     return min(MAX_DISTANCE + 1, _alignment(a, b))
 
 
@@ -33,17 +35,23 @@ def _without_common_ends(a: str, b: str) -> tuple[str, str]:
 
 
 def _alignment(a: str, b: str) -> int:
-    """Return the distance, or any number above `MAX_DISTANCE` as soon as a row exceeds it."""
+    """Return the distance, or any number above `MAX_DISTANCE` as soon as a row exceeds it.
+
+    Only cells near the diagonal can be within `MAX_DISTANCE`; the others count as beyond it.
+    """
+    beyond, width = MAX_DISTANCE + 1, len(b) + 2
     before: list[int] = []
-    row = list(range(len(b) + 1))
+    row = [min(j, beyond) for j in range(width)]
     for i, x in enumerate(a, 1):
-        next_row = [i]
-        for j, y in enumerate(b, 1):
-            best = min(row[j] + 1, next_row[j - 1] + 1, row[j - 1] + (x != y))
+        next_row = [beyond] * width
+        next_row[0] = min(i, beyond)
+        for j in range(max(1, i - MAX_DISTANCE), min(len(b), i + MAX_DISTANCE) + 1):
+            y = b[j - 1]
+            best = row[j - 1] if x == y else 1 + min(row[j], next_row[j - 1], row[j - 1])
             if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
                 best = min(best, before[j - 2] + 1)
-            next_row.append(best)
+            next_row[j] = best
         before, row = row, next_row
         if min(row) > MAX_DISTANCE and min(before) > MAX_DISTANCE:
-            return MAX_DISTANCE + 1
-    return row[-1]
+            return beyond
+    return row[len(b)]
