@@ -7,7 +7,7 @@ birthdate; it excludes people that cannot be candidates before they are fetched 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
@@ -26,7 +26,10 @@ KEYS_VERSION: Final = 1
 KEY_SIZE: Final = 8  # bytes
 SUB_SIZE: Final = 8  # bytes
 MAX_BLOCK: Final = 400  # entries that one look-up reads
-_REPEATED_VALUES: Final = 32_768  # sounds and birthdates whose hashes are cached, 250 bytes each
+# Values whose hashes are cached, about 300 bytes each: the days of a century, pairs of sounds, sounds.
+_DAYS: Final = 32_768
+_PAIRS: Final = 8_192
+_SOUNDS: Final = 4_096
 _KEY_SOUNDS: Final = 3  # classes of a sound in a key
 _ROUGH_SOUNDS: Final = 2
 _REVEALED_FIELDS: Final[dict[KeyKind, tuple[str, ...]]] = {
@@ -73,13 +76,15 @@ class Hasher:
         # Hashes of the key, which are copied for each value.
         self._empty = {size: blake2b(digest_size=size, key=key) for size in (1, 2, KEY_SIZE)}
         self._started: dict[KeyKind, blake2b] = {kind: self._start(kind) for kind in get_args(KeyKind)}
-        self._repeated_key = lru_cache(_REPEATED_VALUES)(self._new_key)
-        self._name = lru_cache(_REPEATED_VALUES)(self._new_name)
-        self._days = lru_cache(_REPEATED_VALUES)(self._new_days)
+        self._birthdate = lru_cache(_DAYS)(self._new_birthdate)
+        self._names_key = lru_cache(_PAIRS)(partial(self._new_key, "names"))
+        self._name = lru_cache(_SOUNDS)(self._new_name)
 
     def key(self, kind: KeyKind, value: str) -> bytes:
         """Return the key of a value."""
-        return self._repeated_key(kind, value) if kind in _UNORDERED else self._new_key(kind, value)
+        if kind == "birthdate":
+            return self._birthdate(value)[0]
+        return self._names_key(value) if kind == "names" else self._new_key(kind, value)
 
     def _new_key(self, kind: KeyKind, value: str) -> bytes:
         return _finished(self._started[kind], value)
@@ -125,13 +130,14 @@ class Hasher:
 
         The first byte of a name is a hash of its first two sounds, the second one a hash of all its sounds.
         """
-        return self._name(record.name_sound) + self._name(record.surname_sound) + self._days(record.birthdate)
+        return self._name(record.name_sound) + self._name(record.surname_sound) + self._birthdate(record.birthdate)[1]
 
     def _new_name(self, sounds: str) -> bytes:
         return self._part(sounds[:_ROUGH_SOUNDS], 1) + self._part(sounds, 1)
 
-    def _new_days(self, born: str) -> bytes:
-        return self._part(born[:4], 2) + self._part(born[4:], 2)
+    def _new_birthdate(self, born: str) -> tuple[bytes, bytes]:
+        """Return the key of a birthdate and its part of a sub."""
+        return self._new_key("birthdate", born), self._part(born[:4], 2) + self._part(born[4:], 2)
 
     def _part(self, value: str, size: int) -> bytes:
         """Return a hash without the value that represents an absent field."""

@@ -27,7 +27,7 @@ _GENERATIONS: Final = {
     "iii": "3", "neto": "3", "iv": "4",
 }  # fmt: skip
 _MIN_WORD_LENGTH: Final = 2
-_CACHED: Final = 32_768  # names and birthdates, which repeat; at most 300 bytes each
+_CACHED: Final = 16_384  # names, which repeat; about 300 bytes each
 _MAX_CACHED_LENGTH: Final = 64  # characters
 
 
@@ -135,11 +135,8 @@ _cached_parts_of_name = lru_cache(_CACHED)(_parts_of_name)
 
 
 def _birthdate(value: Any) -> tuple[str, str]:
-    return _parse_birthdate(value) if isinstance(value, str) and len(value) <= _MAX_CACHED_LENGTH else ("", "")
-
-
-@lru_cache(_CACHED)
-def _parse_birthdate(value: str) -> tuple[str, str]:
+    if not isinstance(value, str):
+        return "", ""
     if found := _COMPLETE.fullmatch(value):
         return "".join(found.groups()), ""
     if found := _PARTIAL.fullmatch(value):
