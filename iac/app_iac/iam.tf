@@ -64,11 +64,11 @@ resource "aws_iam_role_policy" "task" {
           Resource = module.people.table.arn
         },
         {
-          # Keys of encrypted records (deploy_iac: encryption). A key rotation also needs UpdateItem and Scan, and is run by an operator.
+          # Keys of encrypted records (deploy_iac: encryption); an undo of a merge updates one. A key rotation also needs Scan, and is run by an operator.
           Sid    = "TheirKeys"
           Effect = "Allow"
           Action = [
-            "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
+            "dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem",
           ]
           Resource = aws_dynamodb_table.keys.arn
         },

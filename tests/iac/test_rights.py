@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +21,20 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
 )
 
 import peopleinfo.stores.dynamodb
+from peopleinfo.matching.merge_service import MergeRequest, MergeService
+from peopleinfo.matching.review import Review
 from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.store import Checkpoint
+from peopleinfo.people.trash import Trash
 from peopleinfo.stores.dynamodb.client import TableClient
 from tests.store_kinds import ENCRYPTED_TABLE, Clock, open_store, person_data, person_filter, scan_all
+from tests.stores.test_match import service as matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from peopleinfo.people.store import Store
+    from peopleinfo.stores.service_store import OpenedStore
     from tests.iac.terraform import Stacks
 
 ACCOUNT = "123456789012"
@@ -108,8 +114,10 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
 
     async def used() -> None:
         for kind in ("ministack", ENCRYPTED_TABLE):
-            async with open_store(kind, tmp_path_factory.mktemp("store"), Clock()) as store:
+            clock = Clock()
+            async with open_store(kind, tmp_path_factory.mktemp("store"), clock) as store:
                 await everything(store)
+                await later_operations(store, clock)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TableClient, "call", recorded)
@@ -150,6 +158,33 @@ async def everything(store: Store) -> None:
     )
     await store.read_checkpoint(b"i" * 32)
     await store.delete(moved.person_id)
+
+
+async def later_operations(store: OpenedStore, clock: Clock) -> None:
+    """Use the trash, merges with their undo, the review queue, the history, the feed and the log of imports."""
+    first, second, third = [await store.create(person_data("Sixth", name)) for name in ("Ann", "Anna", "Anne")]
+    position = (await store.read_changes(since=None, limit=1)).next
+    trash = Trash(store.trash, age=timedelta(days=1), now=clock.now)
+    await trash.add(third.person_id, expected=1)
+    await trash.page(after=None, limit=10)
+    third = await trash.restore(third.person_id)
+    await trash.add(third.person_id, expected=None)
+    await store.trash.expired(limit=10)
+    await trash.erase(third.person_id)
+    review = Review(matches(store), store, clock.now)
+    await review.add(first.person_id)
+    for pair in (await review.page("open", limit=10)).pairs:
+        await review.decide(pair.link.pair, "later", by=None)
+    merges = MergeService(store.merges, secret=store.secret, now=clock.now)
+    versions = {first.person_id: 1, second.person_id: 1}
+    merged, _ = await merges.merge(MergeRequest(first.person_id, (second.person_id,), versions, {}))
+    await merges.merges_of(first.person_id)
+    await merges.undo(str(merged.merge_id), keep={})
+    await store.read_versions(first.person_id, after=0, limit=10)
+    await store.read_changes(since=position, limit=100)
+    await store.expire_history()
+    await store.imports.list_imports(before=None, limit=10)
+    await store.delete(first.person_id)
 
 
 def test_every_call_of_the_store_is_allowed(task: Role, calls: set[tuple[str, str]]) -> None:
