@@ -101,16 +101,16 @@ def costs(
 ) -> Iterator[tuple[str, Cost]]:
     """Yield each kind of request with its cost. `python` may belong to the environment of another version."""
     key = secrets.token_hex()
-    settings = UNLIMITED | {"PEOPLEINFO_ADMIN_KEY": key, "PYTHONHASHSEED": "0"}
-    for cache in (False, True):
+    for kinds, cache in ((_embedded, None), (_cached, {}), (_shared, {"PEOPLEINFO_CACHE_LOCAL_SIZE": "0"})):
+        settings = UNLIMITED | {"PEOPLEINFO_ADMIN_KEY": key, "PYTHONHASHSEED": "0"}
         with ExitStack() as stack:
             folder, wrapper = stack.enter_context(counted())
-            if cache:
+            if cache is not None:
                 valkey = stack.enter_context(valkey_servers.running_server())
-                settings |= {"PEOPLEINFO_CACHE_URL": valkey.url, "PEOPLEINFO_CACHE_FENCE_TTL": "0.1"}
+                settings |= {"PEOPLEINFO_CACHE_URL": valkey.url, "PEOPLEINFO_CACHE_FENCE_TTL": "0.1"} | cache
             store = f"sqlite:///{folder}/people.db"
             server = stack.enter_context(ours(store, module=module, python=python, wrapper=wrapper, **settings))
-            for kind, requests in (_cached if cache else _embedded)(server, key):
+            for kind, requests in kinds(server, key):
                 yield kind, _cost(CountedServer(server, folder), requests, count)
 
 
@@ -133,11 +133,33 @@ def _embedded(server: Server, key: str) -> Iterator[tuple[str, list[bytes]]]:
 
 
 def _cached(server: Server, key: str) -> Iterator[tuple[str, list[bytes]]]:
+    paths, surnames = _stored_paths(server, key)
+    yield "read by id, cached", [request("GET", path, key=key) for path in paths]
+    yield "read by surname, cached", [request("GET", path, key=key) for path in surnames]
+    balanced = [request("GET", path, key=key, lines=_balancer(number)) for number, path in enumerate(paths)]
+    yield "read by id, cached, behind a load balancer", balanced
+
+
+def _shared(server: Server, key: str) -> Iterator[tuple[str, list[bytes]]]:
+    paths, surnames = _stored_paths(server, key)
+    yield "read by id, shared cache", [request("GET", path, key=key) for path in paths]
+    yield "read by surname, shared cache", [request("GET", path, key=key) for path in surnames]
+
+
+def _stored_paths(server: Server, key: str) -> tuple[list[str], list[str]]:
+    """Store people, and return the paths of reads by id and by surname once the cache is up."""
     new, ids = _stored(server, key)
     while json.loads(get(server, "/status"))["cache"] != "ok":
         pass
-    yield "read by id, cached", [request("GET", f"/v1/people/{person_id}", key=key) for person_id in ids]
-    yield "read by surname, cached", [request("GET", path, key=key) for path in _surnames(new)]
+    return [f"/v1/people/{person_id}" for person_id in ids], _surnames(new)
+
+
+def _balancer(number: int) -> str:
+    """Return the header lines that a load balancer of AWS adds to a request."""
+    return (
+        f"X-Forwarded-For: 203.0.113.{number}\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n"
+        f"X-Amzn-Trace-Id: Root=1-67891233-{number:024x}\r\n"
+    )
 
 
 def _stored(server: Server, key: str) -> tuple[list[bytes], list[str]]:

@@ -19,14 +19,14 @@ WARM_UP = 1_000
 MANY = 64  # connections for requests at a fixed rate
 
 
-def request(method: str, path: str, body: bytes = b"", *, key: str = "") -> bytes:
-    """Return the bytes of an HTTP request, with an API key when one is given."""
+def request(method: str, path: str, body: bytes = b"", *, key: str = "", lines: str = "") -> bytes:
+    """Return the bytes of an HTTP request, with an API key when one is given, and with further header lines."""
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     if key:
         head += f"Authorization: Bearer {key}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"\r\n" + body
+    return f"{head}{lines}\r\n".encode() + body
 
 
 @contextmanager

@@ -184,15 +184,23 @@ def _rate_limiter(settings: Settings) -> RateLimiter | None:
 
 
 def _fast_reads(app: App, services: Services, store: ServiceStore, settings: Settings) -> FastReads | None:
-    """Return the hot path, None if every read may wait, or writes an audit event."""
-    if store.immediate is None or services.audit is not None:
+    """Return the hot path, None if every read needs the store."""
+    if store.immediate is None:
         return None
     from peopleinfo.http.cursors import Cursors  # noqa: PLC0415 - as above
     from peopleinfo.http.fast_reads import FastReads  # noqa: PLC0415
     from peopleinfo.http.middleware.cors import ANY_ORIGIN  # noqa: PLC0415
+    from peopleinfo.http.middleware.host_check import LocalhostOnly  # noqa: PLC0415
 
-    varies = bool(settings.origins) and ANY_ORIGIN not in settings.origins
-    return FastReads(services, store.immediate, Cursors(store.secret), app.new_request_id, varies=varies)
+    return FastReads(
+        services,
+        store.immediate,
+        Cursors(store.secret),
+        app.new_request_id,
+        varies=bool(settings.origins) and ANY_ORIGIN not in settings.origins,
+        proxies=settings.trusted_proxies,
+        hosts=LocalhostOnly(services.authenticator, settings) if settings.is_loopback_only else None,
+    )
 
 
 @asynccontextmanager

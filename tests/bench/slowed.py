@@ -8,7 +8,7 @@ from peopleinfo.http.fast_reads import FastReads
 _respond = FastReads.respond
 
 
-def _respond_slowly(*arguments: Any) -> bytes | None:
+def _respond_slowly(*arguments: Any) -> Any:
     """Respond to a known read after ten thousand extra iterations."""
     for _ in range(10_000):
         pass

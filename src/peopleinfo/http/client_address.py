@@ -20,18 +20,24 @@ _MAX_PORT: Final = 65_535
 
 
 def client_address(req: Request, proxies: int) -> str:
-    """Return the address of a request's client in its canonical form, for example `2001:db8::1`; `UNKNOWN` when it has none.
+    """Return the address of a request's client in its canonical form, for example `2001:db8::1`; `UNKNOWN` when it has none."""
+    forwarded = req.get_header("X-Forwarded-For") if proxies else None
+    client = req.scope.get("client")
+    return address_of(forwarded or "", client[0] if client else None, proxies)
+
+
+def address_of(forwarded: str, peer: str | None, proxies: int) -> str:
+    """Return the address of a client from the header X-Forwarded-For and the address of its connection.
 
     With `proxies` trusted proxies, the outermost of them appended the address to X-Forwarded-For. Earlier elements come from
     the client and are ignored. If that element is not an address, the address of the connection is returned.
     """
-    if proxies and (forwarded := req.get_header("X-Forwarded-For")):
+    if proxies and forwarded:
         # Falcon joins several header lines by commas. RFC 9110, section 5.6.1: empty elements of a list are ignored.
         elements = [element for element in map(str.strip, forwarded.split(",")) if element]
         if len(elements) >= proxies and (address := canonical(elements[-proxies])):
             return address
-    client = req.scope.get("client")
-    return (canonical(client[0]) if client else None) or UNKNOWN
+    return (canonical(peer) if peer else None) or UNKNOWN
 
 
 @lru_cache(maxsize=10_000)

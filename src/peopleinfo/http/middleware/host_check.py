@@ -38,20 +38,27 @@ class LocalhostOnly:
         host = req.get_header("Host")
         if host is None or not self._authenticator.allows_anonymous:
             return  # HTTP/1.0: not a browser
-        if host not in self._accepted_hosts:
-            if not self._is_local(_without_port(host)):
-                raise falcon.HTTPError(
-                    421,
-                    description="the Host header must name this machine, for example 127.0.0.1 or localhost; "
-                    "set the header in the proxy, or set PEOPLEINFO_ALLOW_ANONYMOUS=true to accept every name",
-                )
-            if len(self._accepted_hosts) < _MAX_CACHED:
-                self._accepted_hosts.add(host)
+        if not self.accepts(host):
+            raise falcon.HTTPError(
+                421,
+                description="the Host header must name this machine, for example 127.0.0.1 or localhost; "
+                "set the header in the proxy, or set PEOPLEINFO_ALLOW_ANONYMOUS=true to accept every name",
+            )
         origin = req.get_header("Origin")
         if origin is not None and origin.partition("://")[2] != host and origin not in self._origins:
             raise falcon.HTTPForbidden(
                 description="the origin of this page is not allowed; add it to PEOPLEINFO_CORS_ORIGINS"
             )
+
+    def accepts(self, host: str) -> bool:
+        """Return whether a Host header names this machine, or the server rejects anonymous clients."""
+        if not self._authenticator.allows_anonymous or host in self._accepted_hosts:
+            return True
+        if not self._is_local(_without_port(host)):
+            return False
+        if len(self._accepted_hosts) < _MAX_CACHED:
+            self._accepted_hosts.add(host)
+        return True
 
     def _is_local(self, name: str) -> bool:
         return is_loopback(name) or (self._unix_socket and "." not in name and ":" not in name)

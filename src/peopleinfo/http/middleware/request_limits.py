@@ -70,9 +70,11 @@ class RateLimiter:
             resp.set_header("RateLimit-Policy", self._policy)
             resp.set_header("RateLimit", f'"default";r={int(left)};t={seconds}')
 
-    def spend(self, principal: Principal, units: int) -> bool:
-        """Charge a principal if its response needs no RateLimit headers; return whether."""
-        return self.rates.spend(principal.name, units, keeping=self._half)
+    def spend(self, principal: Principal, units: int, client: str) -> bool:
+        """Charge a principal, or the network of an anonymous `client`, if its response needs no RateLimit headers; return whether."""
+        if principal is not ANONYMOUS:
+            return self.rates.spend(principal.name, units, keeping=self._half)
+        return not self._limit_anonymous or self.rates.spend("@" + network(client), units, keeping=self._half)
 
     def count_public(self, req: Request) -> None:
         """Count a request of a public route for its network. Raises RateLimitExceeded."""
