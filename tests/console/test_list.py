@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -205,6 +206,10 @@ def test_letter_lists_the_surnames_that_start_with_it(page: Page, client: httpx.
     client.post("/v1/people", json={"person_surname": "Xanthos"})
     page.goto("/console")
     letters = page.get_by_role("group", name="First letter of the surname")
+    with_people = client.get("/v1/people/letters").json()["letters"]
+    for letter in string.ascii_uppercase:
+        button = letters.get_by_role("button", name=letter)
+        expect(button).to_be_enabled() if letter in with_people else expect(button).to_be_disabled()
     letters.get_by_role("button", name="X").click()
     expect(page.locator(".who").first).to_have_text("Xanthos")
     expect(letters.get_by_role("button", name="X")).to_have_attribute("aria-pressed", "true")

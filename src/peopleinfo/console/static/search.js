@@ -120,6 +120,12 @@ function useOtherSearch(reason) {
   if (!hasIndex) setLabel("Whole surname");
 }
 
+/** Disable the letters without people; all stay enabled if the server cannot list them. */
+async function markLetters() {
+  const page = await call("GET", "/v1/people/letters", { retry: true }).catch(() => null);
+  for (const button of $$("#letters button")) button.disabled = !!page && button.ariaPressed !== "true" && !page.letters.includes(button.value);
+}
+
 const setLabel = (text) => void ($("label[for=q]").textContent = form.elements.q.placeholder = text);
 
 /** Read pages until one has people, up to a limit: filters may exclude thousands. */
@@ -265,7 +271,7 @@ if ($("#delete-selected")) on("#delete-selected", "click", () => (scheduleDeleti
 addEventListener("scroll", debounce(100, () => remember({ scrolled: scrollY })), { passive: true });
 addEventListener("hashchange", () => (location.hash.includes("=") ? location.reload() : remember({})));
 addEventListener("deletions", list.mark);
-addEventListener("deleted", (event) => (list.remove(event.detail), showCount()));
+addEventListener("deleted", (event) => (list.remove(event.detail), showCount(), markLetters()));
 
 on(document, "keydown", (event) => {
   const { key, target } = event;
@@ -279,3 +285,4 @@ on(document, "keydown", (event) => {
 
 history.scrollRestoration = "manual";
 restore();
+markLetters();
