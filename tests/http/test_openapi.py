@@ -160,6 +160,7 @@ class _StoreStub:
     """The attributes of a store that building the app requires."""
 
     update_gauges = check = print
+    identifiers = ()
 
 
 def test_document_describes_exactly_the_routes() -> None:

@@ -12,6 +12,7 @@ from peopleinfo.errors import FieldError, InvalidSearch, PersonMerged, PersonNot
 from peopleinfo.http import etags
 from peopleinfo.http.bodies import MERGE_PATCH, read_json
 from peopleinfo.http.etags import EvaluatesConditions
+from peopleinfo.http.identifier_filters import IdentifierFilters
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.openapi.trash_operations import ERASE_PERSON
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
     from peopleinfo.http.checked_creation import CheckedCreation
     from peopleinfo.http.cursors import Cursors
+    from peopleinfo.http.identifier_filters import IdentifiedPage
     from peopleinfo.http.search_params import SearchRequest
+    from peopleinfo.http.text_search import TextPage
     from peopleinfo.matching.merge_service import MergeService
     from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.person import StoredPerson
@@ -59,6 +62,7 @@ class PeopleResource:
         self._list = people_list
         self._cursors = cursors
         self._checked = new_records
+        self._identifiers = IdentifierFilters(people)
         self._body_timeout = body_timeout
 
     async def on_post(self, req: Request, resp: Response) -> None:
@@ -85,6 +89,9 @@ class PeopleResource:
         if PARAMETER in req.params:
             await self._search_text(req.params, req, resp)
             return
+        if req.params and self._identifiers.are_in(req.params):
+            await self._search_identifiers(req.params, req, resp)
+            return
         await self._search(parse_query(req.query_string, req.params), req.params, req, resp)
 
     async def on_post_search(self, req: Request, resp: Response) -> None:
@@ -92,6 +99,9 @@ class PeopleResource:
         params = await read_json(req, seconds=self._body_timeout)
         if isinstance(params, dict) and PARAMETER in params:
             await self._search_text(params, req, resp)
+            return
+        if self._identifiers.are_in(params):
+            await self._search_identifiers(params, req, resp)
             return
         await self._search(parse_search(params), params, req, resp)
 
@@ -114,11 +124,11 @@ class PeopleResource:
     async def _search_text(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:
         search = parse_text_search(params)
         RESPONSES.require_room()
-        page = await search.page(self._people, self._cursors, req.context.principal)
-        if trail := audit_of(req):
-            trail.set_people(page.people)
-        resp.data = page.body
-        set_private(resp)
+        _set_page(req, resp, await search.page(self._people, self._cursors, req.context.principal))
+
+    async def _search_identifiers(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:
+        RESPONSES.require_room()
+        _set_page(req, resp, await self._identifiers.page(params, self._cursors, req.context.principal))
 
     on_head = on_get
 
@@ -272,6 +282,13 @@ _CACHE_STATUS: Final = {
     CacheStatus.BYPASS: "peopleinfo; fwd=bypass",
     CacheStatus.REQUEST: "peopleinfo; fwd=request",
 }
+
+
+def _set_page(req: Request, resp: Response, page: TextPage | IdentifiedPage) -> None:
+    if trail := audit_of(req):
+        trail.set_people(page.people)
+    resp.data = page.body
+    set_private(resp)
 
 
 def idempotency_key(req: Request) -> ClientKey | None:

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
+    from peopleinfo.http.identifier_filters import IdentifierFilters
     from peopleinfo.people.people_list import PeopleList
 
 
 class CountResource:
     """/v1/people/count: the number of people that match the filters of a search."""
 
-    def __init__(self, people: PeopleList, *, body_timeout: float) -> None:
+    def __init__(self, people: PeopleList, identifiers: IdentifierFilters, *, body_timeout: float) -> None:
         self._people = people
+        self._identifiers = identifiers
         self._body_timeout = body_timeout
 
     async def on_get(self, req: Request, resp: Response) -> None:
@@ -35,10 +37,14 @@ class CountResource:
         await self._count(await read_json(req, seconds=self._body_timeout), req, resp)
 
     async def _count(self, params: Mapping[str, Any], req: Request, resp: Response) -> None:
-        where = parse_filters(params)
-        if hidden := req.context.principal.hidden_fields:
-            check_search(params, hidden)
-        found = await self._people.count(where)
+        principal = req.context.principal
+        if self._identifiers.are_in(params):
+            found = await self._identifiers.count(params, principal)
+        else:
+            where = parse_filters(params)
+            if hidden := principal.hidden_fields:
+                check_search(params, hidden)
+            found = await self._people.count(where)
         resp.data = strict_json.encode({"count": found.people, "exact": found.is_exact})
         set_private(resp)
 

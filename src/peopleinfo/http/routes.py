@@ -15,6 +15,7 @@ from peopleinfo.http.exports import ExportResource
 from peopleinfo.http.fhir import CapabilityResource, PatientMatchResource, PatientResource, PatientsResource
 from peopleinfo.http.health import MetricsResource, StatusResource
 from peopleinfo.http.history import HistoryResource, RestoreResource, VersionResource
+from peopleinfo.http.identifier_filters import IdentifierFilters
 from peopleinfo.http.import_history import ImportEntryResource, ImportsResource, ImportUndoResource
 from peopleinfo.http.import_preview import ImportPreviewResource
 from peopleinfo.http.imports import ImportResource, reader_threads
@@ -38,7 +39,9 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     people_resource = PeopleResource(people, services.people_list, cursors, checked, body_timeout=body_timeout)
     app.add_route("/v1/people", people_resource)
     app.add_route("/v1/people/search", people_resource, suffix="search")
-    app.add_route("/v1/people/count", CountResource(services.people_list, body_timeout=body_timeout))
+    app.add_route(
+        "/v1/people/count", CountResource(services.people_list, IdentifierFilters(people), body_timeout=body_timeout)
+    )
     app.add_route("/v1/people/letters", LettersResource(services.people_list))
     limiter = services.rate_limiter
     app.add_route("/v1/people/batch-get", BatchGetResource(people, limiter, body_timeout=body_timeout))

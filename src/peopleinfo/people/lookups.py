@@ -40,7 +40,7 @@ def exact_lookups(query: Query, *, is_readable: bool) -> list[Lookup]:
 
 
 def words_for_vocabulary(query: Query) -> list[str]:
-    """Return the words whose similar words the vocabulary gives, the longest first."""
+    """Return the words to look up in the vocabulary, the longest first."""
     words = [word for word in query.name_words if len(word) >= MIN_VOCABULARY_LENGTH or _may_be_collapsed(word)]
     return sorted(dict.fromkeys(words), key=len, reverse=True)[:_MAX_SIMILAR_WORDS]
 
@@ -87,7 +87,7 @@ def _filter(word: str, *, is_readable: bool) -> frozenset[str]:
 
 
 def _initials(word: str, *, is_readable: bool) -> frozenset[str]:
-    """Return the filter for people whose first names may have the initials of a word, such as MJ."""
+    """Return the filter for people with the initials of a word, such as MJ, in their first names."""
     return frozenset([f"{word[0]}*"]) if is_readable and len(word) in INITIALS and word.isascii() else frozenset()
 
 

@@ -23,6 +23,7 @@ from peopleinfo.people.deletion import Deletion
 from peopleinfo.people.field_access import redact, visible_fields
 from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.idempotency import IdempotencyKey
+from peopleinfo.people.identifier_search import IdentifiedPeople, IdentifierSearch
 from peopleinfo.people.person import (
     MAX_RECORD_SIZE,
     MAX_STORED_SIZE,
@@ -39,7 +40,7 @@ from peopleinfo.people.store import MAX_HIDDEN_PAGE, PAGE_SIZE, CacheStatus, Cre
 from peopleinfo.people.text_search import PeopleSearch, SearchResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
     from datetime import date, datetime
 
     from peopleinfo.people.idempotency import ClientKey
@@ -86,6 +87,7 @@ class PeopleService:
         self._cache = cache
         self._index = index
         self._search = PeopleSearch(index) if index else None
+        self._by_identifier = IdentifierSearch(index) if index else None
 
     @property
     def identifiers(self) -> tuple[str, ...]:
@@ -136,10 +138,18 @@ class PeopleService:
         hidden: frozenset[str] = frozenset(),
         forgiving: bool = True,
     ) -> SearchResult:
-        """Return a page of the people who match the text of a box; see `PeopleSearch.find`. Raises InvalidSearch without an index."""
+        """Return a page of the people that match the text of a box; see `PeopleSearch.find`. Raises InvalidSearch without an index."""
         if self._search is None:
             raise InvalidSearch([FieldError("q", "is not supported by this store: search by surname and name")])
         return await self._search.find(query, limit=limit, after=after, hidden=hidden, forgiving=forgiving)
+
+    async def find_identified(
+        self, values: Mapping[str, str], where: PersonFilter, hidden: frozenset[str]
+    ) -> IdentifiedPeople:
+        """Return the people with these values of identifiers; see `IdentifierSearch.find`. Raises InvalidSearch without an index."""
+        if self._by_identifier is None:
+            raise InvalidSearch([FieldError(name, "is not indexed by this store") for name in values])
+        return await self._by_identifier.find(values, where, hidden)
 
     async def search_ids(
         self, query: Query, *, hidden: frozenset[str] = frozenset(), forgiving: bool = True

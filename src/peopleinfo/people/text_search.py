@@ -61,7 +61,7 @@ class PeopleSearch:
         hidden: frozenset[str] = frozenset(),
         forgiving: bool = True,
     ) -> SearchResult:
-        """Return a page of the people who match a query, without `hidden` fields, which neither match nor affect the order.
+        """Return a page of the people that match a query, without `hidden` fields, which neither match nor affect the order.
 
         Without `forgiving`, only whole words, parts and prefixes match. `after` is the `next` of the previous page.
         """

@@ -33,7 +33,10 @@ EXPORT_HINT: Final = "the export was interrupted: start it again, or use find(),
 
 
 class Search(TypedDict, total=False):
-    """Search parameters. A person must match all of them; without any, every person matches."""
+    """Search parameters. A person must match all of them; without any, every person matches.
+
+    `email` and `phone` are the identifiers of a server by default.
+    """
 
     surname: str | None
     surname_prefix: str | None
@@ -41,6 +44,8 @@ class Search(TypedDict, total=False):
     born_from: str | None
     born_to: str | None
     match: Literal["folded", "exact"] | None
+    email: str | None
+    phone: str | None
 
 
 class SortedSearch(Search, total=False):

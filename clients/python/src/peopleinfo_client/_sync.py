@@ -107,7 +107,7 @@ class Client:
     def find(self, **search: Unpack[SortedSearch]) -> Iterator[Person]:
         """Yield all matching people, page by page; without parameters, all people.
 
-        Parameters: `surname`, `surname_prefix`, `name`, `born_from`, `born_to`, `match`, and `sort="name"` for people by surname
+        Parameters: `surname`, `surname_prefix`, `name`, `born_from`, `born_to`, `match`, `email`, `phone`, and `sort="name"` for people by surname
         and first name, or `sort="-updated_at"` for the latest updates first. Raises InvalidSearch.
         """
         for page in self.pages(**search):

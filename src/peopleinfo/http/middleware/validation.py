@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
     from peopleinfo.http.openapi.operation_types import Operation
 
-_SELF_VALIDATING: Final = ("findPeople", "exportPeople")  # these operations validate their own parameters
+_SELF_VALIDATING: Final = (
+    "findPeople",
+    "countPeople",
+    "exportPeople",
+)  # these operations validate their own parameters
 _LEGACY: Final = "/data"  # the legacy API ignores unknown parameters
 _UNPROCESSABLE: Final = 422
 

@@ -9,11 +9,14 @@ from msgspec import Meta, Struct
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.openapi.operation_types import JSON, Operation, Parameter, Response
-from peopleinfo.http.openapi.schemas import Filters
+from peopleinfo.http.openapi.schemas import Email, Filters, Phone
 
 
 class CountBody(Filters):
     """Filters of a count. Without filters, all people are counted."""
+
+    email: Email | None = None
+    phone: Phone | None = None
 
 
 class CountResult(Struct):

@@ -68,6 +68,22 @@ class LegacyPerson(_LegacyFields):
     """A person of the legacy API: four required fields and any other fields. Its birthdate may be any text."""
 
 
+Email = Annotated[
+    str,
+    Meta(
+        description="A mail address of the person. Every name in PEOPLEINFO_IDENTIFIERS is such a filter; by default email and phone.",
+        examples=["anna@example.org"],
+    ),
+]
+Phone = Annotated[
+    str,
+    Meta(
+        description="A phone number of the person, in any notation, with or without the country code.",
+        examples=["+49 30 1234567"],
+    ),
+]
+
+
 class Filters(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Filters of a search. A person must match all of them."""
 
@@ -109,6 +125,8 @@ class _TextFilters(Filters):
 class SearchBody(_TextFilters):
     """Filters of a search, or the text of a search box, and the requested page."""
 
+    email: Email | None = None
+    phone: Phone | None = None
     sort: Annotated[
         Literal["name", "-updated_at"] | None,
         Meta(
@@ -147,9 +165,14 @@ class PeoplePage(Struct):
 
     people: list[Person]
     next_cursor: Cursor | None
-    count: Annotated[int, Meta(description="With q: number of all matches that were found.")] | UnsetType = UNSET
+    count: (
+        Annotated[int, Meta(description="With q or an identifier: number of all matches that were found.")] | UnsetType
+    ) = UNSET
     more_exist: (
-        Annotated[bool, Meta(description="With q: whether the search stopped before it found all matches.")] | UnsetType
+        Annotated[
+            bool, Meta(description="With q or an identifier: whether the search stopped before it found all matches.")
+        ]
+        | UnsetType
     ) = UNSET
 
 
