@@ -139,7 +139,7 @@ def test_preview_names_format_encoding_delimiter_and_header_and_has_no_violation
     page: Page, surname: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "titled.csv"
-    file.write_text(f"Members 2026\n\nName,Surname,Born\nÄnne,{surname},1990\n,,\nA,{surname},x\n", encoding="utf-8")
+    file.write_text(f"Members 2026\n\nName,Surname,Born\nÄnne,{surname},1990\n,,\nA,{surname},soon\n", encoding="utf-8")
     choose(page, file)
     for text in ("titled.csv: CSV, UTF-8", "separated by comma", "names of the columns in line 3"):
         expect(page.locator("#found-format")).to_contain_text(text)

@@ -34,7 +34,7 @@ def imported(client: httpx.Client, content: str | bytes, media_type: str = CSV, 
 
 
 def test_preview_reports_what_it_detected_and_stores_nothing(client: httpx.Client, surname: str) -> None:
-    found = preview(client, f"Mitglieder;;\nName;Vorname;Geburtsdatum\n{surname};Ida;11.02.1990\nLund;Per;x\n")
+    found = preview(client, f"Mitglieder;;\nName;Vorname;Geburtsdatum\n{surname};Ida;11.02.1990\nLund;Per;soon\n")
     person = {"person_name": "Ida", "person_surname": surname, "person_birthdate": "1990-02-11"}
     assert (found["format"], found["encoding"], found["delimiter"], found["header_line"]) == ("csv", "utf-8", ";", 2)
     assert found["columns"][0] == {"name": "Name", "field": "person_surname", "examples": [surname, "Lund"]}
