@@ -194,20 +194,26 @@ class Runner:
 
     async def _killed_table(self, step: int, action: Callable[[], Awaitable[Any]], *, is_sent: bool) -> None:
         passed = 0
+        others = asyncio.all_tasks()
 
         async def fault(_: str, request: Request, send: HttpImplementation) -> Response:
             nonlocal passed
             passed += 1
-            if passed == step and not is_sent:
+            number = passed
+            if number > step or (number == step and not is_sent):
                 raise Killed
             response = await send(request)
-            if passed == step:
+            if number == step:
                 raise Killed
             return response
 
         self.transport.fault = fault
         with suppress(Killed):
             await action()
+        tasks = asyncio.all_tasks() - others  # of the killed process
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.transport.fault = None
 
 
@@ -237,6 +243,9 @@ def operation_of(
         restore = HistoryService(store).restore
         action = partial(restore, person_id, chosen.number, precondition=always_allow, principal=None)
     elif name == "import":
+        data = person_data(
+            f"{data.person_surname} {version}", data.person_name, **data.extra
+        )  # an equal row is not stored
         after = state.then("stored", Operation.UPDATED, data, NEW_IMPORT)
         action = partial(runner.run_import, person_id, data)
     else:

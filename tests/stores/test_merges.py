@@ -23,7 +23,8 @@ from peopleinfo.people import strict_json
 from peopleinfo.people.history import HistoryLimits, Operation, Origin
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.index_entries import IndexPlan
-from peopleinfo.people.person import split_record
+from peopleinfo.people.person import person_data_from_fields, split_record
+from peopleinfo.people.store import Replacement
 from tests.store_kinds import ALL_STORES, Clock, find_all, open_store, person_data, person_filter, scan_all
 from tests.stores.test_history import all_versions
 
@@ -168,6 +169,16 @@ async def test_undo_after_edits_requests_a_decision(store: OpenedStore, clock: C
     await service(store, clock).undo(merge_id, keep={"email": "merged", "nested": "survivor"})
     assert await fields(store, anna.person_id) == ANNA.to_dict() | {"phone": "2"}
     assert await fields(store, anne.person_id) == ANNE.to_dict() | {"email": "new@example.com"}
+
+
+async def test_undo_keeps_the_changes_of_an_import_or_a_batch(store: OpenedStore, clock: Clock) -> None:
+    merge_id, anna, _ = await merged_pair(store, clock)
+    [current] = await store.get_many([anna.person_id])
+    assert current is not None
+    edited = person_data_from_fields(fields_of(current) | {"phone": "2", "person_name": "Hanna"})
+    await store.replace_many([Replacement(edited, current)])
+    await service(store, clock).undo(merge_id, keep={})
+    assert await fields(store, anna.person_id) == ANNA.to_dict() | {"phone": "2", "person_name": "Hanna"}
 
 
 async def test_repetition_returns_the_first_merge(store: OpenedStore, clock: Clock) -> None:

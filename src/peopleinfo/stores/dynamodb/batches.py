@@ -12,7 +12,7 @@ from peopleinfo.stores.dynamodb.client import MAX_BATCH_WRITE, non_atomic_writes
 from peopleinfo.stores.dynamodb.concurrency import gather_limited
 from peopleinfo.stores.dynamodb.history import item_person
 from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr, item_key_of
-from peopleinfo.stores.dynamodb.record_writes import ORIGIN
+from peopleinfo.stores.dynamodb.record_writes import ORIGIN, SURVIVES
 from peopleinfo.stores.dynamodb.search_entries import INDEXED
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.imports import DynamoDBImportLog
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
-_ATTRIBUTES: Final = ", ".join(("pk", "sk", "version", "body", *ORIGIN, INDEXED))
+_ATTRIBUTES: Final = ", ".join(("pk", "sk", "version", "body", SURVIVES, *ORIGIN, INDEXED))
 
 
 class RecordBatches:
