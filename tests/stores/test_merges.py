@@ -251,6 +251,19 @@ async def test_erasure_of_one_record_erases_all_merged_ones(store: OpenedStore, 
             await merges.get(merge.merge_id or "")
 
 
+async def test_refused_erasure_of_a_survivor_erases_no_merged_record(store: OpenedStore, clock: Clock) -> None:
+    merge_id, anna, anne = await merged_pair(store, clock)
+    with pytest.raises(VersionConflict):
+        await store.delete(anna.person_id, expected=1)
+    await store.trash.add(anna.person_id, expires_at=clock.now() + timedelta(days=30))
+    for person in (anna, anne):
+        with pytest.raises(PersonNotFound):
+            await store.delete(person.person_id)
+    await store.trash.restore(anna.person_id, expected=3)
+    await service(store, clock).undo(merge_id, keep={})
+    assert fields_of(await store.get(anne.person_id)) == fields_of(anne)
+
+
 async def test_erasure_after_an_undo_erases_one_record(store: OpenedStore, clock: Clock) -> None:
     merge_id, anna, anne = await merged_pair(store, clock)
     await service(store, clock).undo(merge_id, keep={})

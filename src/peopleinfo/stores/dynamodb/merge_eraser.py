@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from peopleinfo.errors import PersonNotFound
+from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.people.history import Operation
 from peopleinfo.stores.dynamodb.client import ConditionFailed, non_atomic_writes
 from peopleinfo.stores.dynamodb.conditional_writes import transact
@@ -33,6 +33,7 @@ class MergeEraser(MergeArchive):
         survivor, *merged = await self.group(person_id)
         if survivor != person_id and expected is not None:
             raise await self.missing(person_id)
+        await self._check_current(survivor, expected)
         await self.erase([each for each in merged if each != person_id])
         try:
             with non_atomic_writes() if len(merged) > 1 else nullcontext():
@@ -44,6 +45,14 @@ class MergeEraser(MergeArchive):
         if survivor != person_id:
             with non_atomic_writes():
                 await self.erase([person_id])
+
+    async def _check_current(self, person_id: str, expected: int | None) -> None:
+        """Raise PersonNotFound for a person in the trash, and VersionConflict at another version, before a record is erased."""
+        found = await self._find(person_id, "version, moved_to")
+        if found is None and await self._is_in_trash(person_id):
+            raise PersonNotFound(person_id)
+        if found is not None and expected not in (None, found.version):
+            raise VersionConflict(person_id, actual=found.version)
 
     async def erase(self, person_ids: Sequence[str]) -> None:
         """Erase merged records; skip those that are not merged."""
