@@ -339,4 +339,96 @@ LDIFS: Final = [
     ),
 ]
 
-CASES: Final = [*JSON_LAYOUTS, *LDIFS, *VCARDS, *WORKBOOKS]
+_IDA_JSON: Final = '{"first_name":"Ida","last_name":"Harte"}'
+MORE_FILES: Final = [
+    Case("cr only.vcf", "text/vcard", b"BEGIN:VCARD\rVERSION:3.0\rN:Harte;Ida\rEND:VCARD\r", [_IDA]),
+    Case(
+        "several names.vcf",
+        "text/vcard",
+        _cards(
+            "VERSION:4.0\r\nFN:Ida Harte\r\nFN:Idi\r\nN:Harte;Ida;;;;Lund;II\r\nN;ALTID=1:\u30cf\u30eb\u30c6;\u30a2\u30a4\u30c0"
+        ),
+        [_IDA | {"name_parts": "Lund II", "other_name": ["\u30a2\u30a4\u30c0 \u30cf\u30eb\u30c6", "Idi"]}],
+    ),
+    Case(
+        "year 1604.vcf",
+        "text/vcard",
+        _cards("VERSION:3.0\r\nN:Harte;Ida\r\nBDAY:1604-02-29"),
+        [_IDA | {"person_birthdate": "--02-29"}],
+    ),
+    Case(
+        "computers.ldif",
+        "text/ldif",
+        b"dn: cn=x\nobjectClass: person\nobjectClass: computer\ncn: PC\n\n"
+        b"dn: cn=Ida\nobjectClass: person\nsn: Harte\ngivenName: Ida\ndateOfBirth: 19900211000000Z\n",
+        [_IDA | {"person_birthdate": "1990-02-11", "dn": "cn=Ida", "objectclass": "person"}],
+        skipped=1,
+    ),
+    *(
+        Case(f"{name}.json", "application/json", text.encode(), people)
+        for name, text, people in (
+            ("list in an object", f'{{"status":"ok","data":{{"people":[{_IDA_JSON}]}},"meta":{{"page":1}}}}', [_IDA]),
+            ("records", f'{{"totalSize":1,"done":true,"records":[{_IDA_JSON}]}}', [_IDA]),
+            (
+                "hits",
+                f'{{"took":1,"hits":{{"total":1,"hits":[{{"_id":"1","_source":{_IDA_JSON}}}]}}}}',
+                [_IDA | {"_id": "1"}],
+            ),
+            (
+                "attributes",
+                '{"data":[{"id":"1","attributes":{"first-name":"Ida","last-name":"Harte"}}]}',
+                [_IDA | {"id": "1"}],
+            ),
+            (
+                "birthdate in parts",
+                '[{"name":"Ida Harte","birthday":{"year":1990,"month":2,"day":11}}]',
+                [_IDA | {"person_birthdate": "1990-02-11"}],
+            ),
+            (
+                "birthdate of MongoDB",
+                '[{"name":"Ida Harte","dob":{"$date":"1990-02-11T00:00:00Z"}}]',
+                [_IDA | {"person_birthdate": "1990-02-11"}],
+            ),
+            (
+                "birthdate as a number",
+                '[{"name":"Ida Harte","birthdate":19900211}]',
+                [_IDA | {"person_birthdate": "1990-02-11"}],
+            ),
+            (
+                "list of contacts of a person",
+                f'{{"id":"7","contacts":[{{"name":"Per"}}],{_IDA_JSON[1:]}',
+                [_IDA | {"id": "7", "contacts": [{"name": "Per"}]}],
+            ),
+        )
+    ),
+    Case(
+        "commas and marks.ndjson",
+        "application/x-ndjson",
+        f"\ufeff{_IDA_JSON},\n\ufeff\x1e{_IDA_JSON}\n".encode(),
+        [_IDA, _IDA],
+    ),
+    Case("text sequence.json", "application/x-ndjson", f"\x1e{_IDA_JSON}\n\x1e{_IDA_JSON}\n".encode(), [_IDA, _IDA]),
+    Case(
+        "group.json",
+        "application/scim+json",
+        b'[{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Admins"},{"givenName":"Ida","familyName":"Harte"}]',
+        [_IDA],
+        skipped=1,
+    ),
+    Case(
+        "former name.json",
+        "application/fhir+json",
+        b'{"resourceType":"Patient","name":[{"family":"Lund","period":{"end":"2010-01-01"}},{"family":"Harte","given":["Ida"]}]}',
+        [
+            _IDA
+            | {
+                "fhir_name": [
+                    {"family": "Lund", "period": {"end": "2010-01-01"}},
+                    {"family": "Harte", "given": ["Ida"]},
+                ]
+            }
+        ],
+    ),
+]
+
+CASES: Final = [*MORE_FILES, *JSON_LAYOUTS, *LDIFS, *VCARDS, *WORKBOOKS]

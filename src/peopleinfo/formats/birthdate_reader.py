@@ -183,7 +183,7 @@ class DateReader:
 
 
 def _unambiguous(text: str, today: date) -> DateParts | None:
-    """Read a date whose parts have names or an order that only one convention uses."""
+    """Read a date in which the parts have names, or an order of one convention only."""
     if match := _BASIC.fullmatch(text) or _EAST_ASIAN.fullmatch(text):
         return DateParts(*(int(part or 0) for part in match.groups()))
     if match := _MONTH_AND_YEAR.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Dates of three numbers, whose order of day, month and year has to be guessed."""
+"""Dates of three numbers, with a guess of the order of day, month and year."""
 
 from __future__ import annotations
 

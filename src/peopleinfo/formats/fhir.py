@@ -6,6 +6,7 @@ A record keeps the elements that have no field of their own as custom fields wit
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from peopleinfo.bulk.rows import InvalidRow, SkippedRow
@@ -108,7 +109,7 @@ def _read_name(fields: dict[str, Any], rest: dict[str, Any]) -> None:
     names = [name for name in _items(rest.get("name")) if isinstance(name, dict)]
     if not names:
         return
-    name = min(names, key=lambda one: _rank(one, _NAME_USES))
+    name = min(names, key=lambda one: (_has_ended(one), _rank(one, _NAME_USES)))
     texts = {part: joined(_texts(name.get(part))) for part in _NAME_PARTS}
     display = name["text"] if isinstance(name.get("text"), str) else ""
     if display == joined(texts[part] for part in ("prefix", "given", "family", "suffix")):
@@ -126,7 +127,7 @@ def _read_address(fields: dict[str, Any], rest: dict[str, Any]) -> None:
     addresses = [one for one in _items(rest.get("address")) if isinstance(one, dict)]
     if not addresses:
         return
-    address = min(addresses, key=lambda one: _rank(one, _ADDRESS_USES))
+    address = min(addresses, key=lambda one: (_has_ended(one), _rank(one, _ADDRESS_USES)))
     text = address.get("text")
     if not isinstance(text, str) or not text.strip():
         text = joined((item for part in _ADDRESS_PARTS for item in _texts(address.get(part))), ", ")
@@ -160,6 +161,13 @@ def _is_first(one: dict[str, Any]) -> bool:
 
 def _are_texts(element: dict[str, Any], *parts: str) -> bool:
     return all(isinstance(element[part], str) for part in parts if part in element)
+
+
+def _has_ended(one: dict[str, Any]) -> bool:
+    """Return whether the period of a name or of an address has ended."""
+    period = one.get("period")
+    end = period.get("end") if isinstance(period, dict) else None
+    return isinstance(end, str) and end[:10] < datetime.now(UTC).date().isoformat()
 
 
 def _rank(one: dict[str, Any], uses: tuple[str | None, ...]) -> int:

@@ -78,6 +78,8 @@ class FieldMapper:
                 self._set_birthdate(data, self._read_parts(cells))
             elif isinstance(born := data.get(_BORN), str):
                 self._set_birthdate(data, self._dates.read(born))
+            elif isinstance(born, msgspec.Raw) and _BORN not in self._columns.names:  # a number: 1990 or 19900211
+                self._set_birthdate(data, self._dates.read(bytes(born).decode()))
         except UnreadableDate as error:
             return self._unreadable(data, cells, str(error))
         return ()

@@ -45,7 +45,24 @@ _BZIP2: Final = re.compile(rb"BZh[1-9]1AY&SY")
 _MARKUP: Final = {
     re.compile(rb"<\?xml[^>]*>.*urn:schemas-microsoft-com:office:spreadsheet", re.DOTALL): "an Excel 2003 XML workbook",
     re.compile(rb"<!doctype html|<html|<table", re.IGNORECASE): "an HTML page, which some programs name .xls",
-    re.compile(rb"<\?xml\b|<!DOCTYPE\b"): "an XML document",
+    re.compile(rb"<\?xml\b|<!DOCTYPE\b|<[A-Za-z][\w:.-]*(?:\s+[\w:.-]+=|\s*/?>)"): "an XML document",
+    re.compile(
+        rb"(?:--[^\n]*\n|/\*.*?\*/;?|\s)*(?:INSERT\s+INTO|CREATE\s+TABLE|DROP\s+TABLE|SET\s+\w+\s*=|BEGIN\s*;|PRAGMA)\b",
+        re.IGNORECASE | re.DOTALL,
+    ): "a dump of an SQL database",
+    re.compile(rb"0\s+HEAD\s*$", re.MULTILINE): "a GEDCOM file of genealogy",
+    re.compile(rb"(?:FHS|BHS|MSH)\|[^|]{3,5}\|"): "HL7 messages",
+    re.compile(rb"ID;P"): "a SYLK file (.slk)",
+    re.compile(rb"TABLE\r?\n0,1\r?\n"): "a DIF file",
+    re.compile(
+        rb"From \S+@\S+ |Return-Path: <|Received: (?:from|by) |Delivered-To: \S+@|MIME-Version: 1"
+    ): "an e-mail message",
+    re.compile(
+        rb"(?:var|let|const|export|window\.\w+|module\.exports)\b[^\n,;|\t]*=|\w[\w.$]*\(\s*[\[{]"
+    ): "JavaScript, not JSON",
+    re.compile(rb"---\s*\n|-\s+\w+:\s|\w+:\s*\n\s+(?:-\s+)?\w+:\s"): "a YAML document",
+    re.compile(rb"@relation\b", re.IGNORECASE): "an ARFF file",
+    re.compile(rb"\[\s*(?:\[\s*)?\"vcard\"\s*,", re.IGNORECASE): "jCard: export the contacts as vCard (.vcf), or",
 }
 # Streams of a compound file, in the order of the search.
 _OLE_STREAMS: Final = {

@@ -188,4 +188,4 @@ DAY_FIRST: Final = frozenset(
         "ms",
     ]
 )
-"""Languages whose countries write the day before the month: not English, nor those that start with the year."""
+"""Languages of countries that write the day before the month: not English, nor languages that start with the year."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import IO, TYPE_CHECKING, Final
 
@@ -29,7 +30,18 @@ _RESPONSE_LISTS: Final = (
     "data",
     "rows",
     "value",
+    "hits",
+    "content",
+    "list",
+    "employees",
+    "customers",
+    "students",
+    "patients",
+    "attendees",
+    "participants",
 )
+# Lists that a person may have too: the contacts of a person with an id.
+_LISTS_OF_A_PERSON: Final = frozenset(_RESPONSE_LISTS) - {"people", "persons", "users", "records", "results", "rows"}
 # Members of a FHIR Bundle and of a SCIM list that describe the list.
 _STANDARD: Final = frozenset(
     (
@@ -50,18 +62,97 @@ _STANDARD: Final = frozenset(
         "itemsPerPage",
     )
 )
-_SCALAR: Final = rb'(?:"[^"]*"|[\w.+-]+)'
-_CONTAINER: Final = re.compile(
-    rb'\{\s*(?:"(?:resourceType|schemas)"\s*:\s*(?:"Bundle"|\[[^]]*ListResponse)'
-    rb'|(?:"(?:total|count|page|limit|offset|status|success|next|version|@odata\.\w+)"\s*:\s*' + _SCALAR + rb"\s*,\s*)*"
-    rb'"(?:' + "|".join(_RESPONSE_LISTS).encode() + rb')"\s*:\s*\[\s*[{\]])'
+# Members beside a list of people that describe the response, and objects around the list.
+_METADATA: Final = frozenset(
+    [
+        "total",
+        "count",
+        "page",
+        "limit",
+        "offset",
+        "status",
+        "success",
+        "next",
+        "previous",
+        "prev",
+        "version",
+        "totalsize",
+        "done",
+        "took",
+        "timed_out",
+        "_shards",
+        "max_score",
+        "ok",
+        "code",
+        "message",
+        "error",
+        "object",
+        "kind",
+        "etag",
+        "meta",
+        "links",
+        "_links",
+        "jsonapi",
+        "info",
+        "pagination",
+        "paging",
+        "has_more",
+        "hasmore",
+        "per_page",
+        "nextpagetoken",
+        "resultsizeestimate",
+    ]
 )
+_WRAPPERS: Final = frozenset(
+    ("data", "response", "result", "results", "payload", "hits", "_embedded", "body", "content")
+)
+_STANDARD_LIST: Final = re.compile(rb'\{\s*"(?:resourceType|schemas)"\s*:\s*(?:"Bundle"|\[[^]]*ListResponse)')
+_MEMBER: Final = re.compile(r'\s*,?\s*"([^"\\]*)"\s*:\s*')
+_OBJECTS_START: Final = re.compile(r"\[\s*[{\]]")
+_DECODE: Final = json.JSONDecoder().raw_decode
 
 
 def is_document(start: bytes) -> bool:
     """Return whether the start of an input is a list of people in an object, or an object over several lines."""
+    if not start.startswith(b"{"):
+        return False
     first, newline, _ = start.partition(b"\n")
-    return start.startswith(b"{") and bool(_CONTAINER.match(start) or (newline and not first.rstrip().endswith(b"}")))
+    is_list = _STANDARD_LIST.match(start) or _path_to_list(start.decode(errors="replace"))
+    return bool(is_list or (newline and not _is_complete(first)))
+
+
+def _is_complete(line: bytes) -> bool:
+    """Return whether a line looks like an object of its own, also with a comma after it."""
+    text = line.rstrip(b" \t\r")
+    if not text.endswith(b","):
+        return text.endswith(b"}")
+    try:
+        json.loads(text[:-1])
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _path_to_list(text: str, position: int = 0) -> tuple[str, ...]:
+    """Return the names of the members that lead to a list of people, after members of metadata only; () if there is no list.
+
+    Example: ("data", "people") for `{"status": "ok", "data": {"people": [{…`.
+    """
+    position += 1  # after the brace
+    while member := _MEMBER.match(text, position):
+        name, position = member[1], member.end()
+        if name in _RESPONSE_LISTS and _OBJECTS_START.match(text, position):
+            return (name,)
+        if name in _WRAPPERS and text.startswith("{", position):
+            path = _path_to_list(text, position)
+            return (name, *path) if path else ()
+        if name.lower() not in _METADATA and not name.startswith("@odata."):
+            return ()
+        try:
+            _, position = _DECODE(text, position)
+        except (json.JSONDecodeError, RecursionError):
+            return ()
+    return ()
 
 
 def read_documents(stream: IO[bytes]) -> Iterator[Row]:
@@ -72,9 +163,29 @@ def read_documents(stream: IO[bytes]) -> Iterator[Row]:
             for line, element in text.elements():
                 yield _entry(line, element.encode(errors="surrogateescape"))
         elif character == "{":
-            yield from _rows(text)
+            path = _path_to_list(text.start())
+            yield from _entries(text, path) if path else _rows(text)
         else:
             raise InvalidInput(f"line {text.line}: expected a JSON object; the rest cannot be read")
+
+
+def _entries(text: ChunkedText, path: tuple[str, ...]) -> Iterator[Row]:
+    """Yield the people of a list, to which the names of some members lead."""
+    line = text.line
+    names: list[str] = []
+    for key in text.member_names():
+        name = key.strip('"')
+        if not path or name != path[0]:
+            text.element()
+            names.append(key)
+        elif len(path) > 1:
+            yield from _entries(text, path[1:])
+            path = ()
+        else:
+            for entry_line, element in text.elements():
+                yield _entry(entry_line, element.encode(errors="surrogateescape"))
+            path = ()
+    yield from _others(line, names)
 
 
 def _rows(text: ChunkedText) -> Iterator[Row]:
@@ -108,12 +219,15 @@ def _is_list(key: str, members: list[str]) -> bool:
     mark = _LISTS.get(name)
     if mark is not None and any(mark in member for member in members):
         return True
-    return name in _RESPONSE_LISTS and not any(headings.role(_name(member)) for member in members)
+    names = [_name(member) for member in members]
+    if name in _LISTS_OF_A_PERSON and any(one.lower() not in _METADATA for one in names):
+        return False
+    return name in _RESPONSE_LISTS and not any(map(headings.role, names))
 
 
 def _others(line: int, members: list[str]) -> Iterator[Row]:
     """Yield a row for the members beside a list of people, unless they are those of a standard."""
-    names = [name for name in map(_name, members) if name not in _STANDARD]
+    names = [name for name in map(_name, members) if name not in _STANDARD and name.lower() not in _METADATA]
     if any(headings.role(name) for name in names):
         yield Row(line, InvalidRow(f"has a list of people and the fields of a person: {', '.join(names)}"), b"")
     elif names:

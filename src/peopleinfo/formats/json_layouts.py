@@ -1,17 +1,77 @@
-"""Layouts of JSON objects that describe people: FHIR, SCIM, and objects with a nested name."""
+"""Layouts of JSON objects that describe people: FHIR, SCIM, and objects with a nested name or with their fields in a member."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from peopleinfo.formats import fhir, scim
+import msgspec
+
+from peopleinfo.bulk.rows import SkippedRow
+from peopleinfo.formats import fhir, headings, scim
+
+# Members with the fields of a record in responses of APIs: JSON:API, Strapi, HubSpot, Elasticsearch.
+_WRAPPERS: Final = (
+    "attributes",
+    "properties",
+    "_source",
+    "fields",
+    "person",
+    "user",
+    "contact",
+    "member",
+    "patient",
+    "customer",
+    "employee",
+    "student",
+    "node",
+)
+_DATE_PARTS: Final = ("year", "month", "day")
 
 
 def flattened(value: Any) -> Any:
     """Return the fields of a person in a known layout, or a SkippedRow; return any other value unchanged."""
-    if isinstance(value, dict):
-        if fhir.is_resource(value):
-            return fhir.person(value)
-        if scim.is_user(value):
-            return scim.person(value)
+    if not isinstance(value, dict):
+        return value
+    if fhir.is_resource(value):
+        return fhir.person(value)
+    if scim.is_group(value):
+        return SkippedRow("the SCIM group describes no person")
+    if scim.is_user(value):
+        return scim.person(value)
+    if any(type(member) is dict for member in value.values()):
+        value = _unwrapped(value)
+        return {name: _date(name, member) if type(member) is dict else member for name, member in value.items()}
     return value
+
+
+def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a record that are in a member, with the other members, unless the record has a name without it."""
+    if any((found := headings.role(name)) and found.name != "address" for name in value):
+        return value
+    for name in _WRAPPERS:
+        inner = value.get(name)
+        if isinstance(inner, dict):
+            fields = flattened(inner)
+            rest = {other: member for other, member in value.items() if other != name}
+            return (
+                fields | {other: member for other, member in rest.items() if other not in fields}
+                if isinstance(fields, dict)
+                else value
+            )
+    return value
+
+
+def _date(name: str, value: dict[str, Any]) -> Any:
+    """Return the text of a date of MongoDB, or of the parts of a birthdate; return any other object unchanged."""
+    if value.keys() == {"$date"} and isinstance(value["$date"], str):
+        return value["$date"]
+    found = headings.role(name)
+    if found and found.name == "birthdate" and value and value.keys() <= set(_DATE_PARTS):
+        year, month, day = (_number(value.get(part)) for part in _DATE_PARTS)
+        return "-".join([year.zfill(4) if year else "-", *(part.zfill(2) for part in (month, day) if part)])
+    return value
+
+
+def _number(value: Any) -> str:
+    text = bytes(value).decode() if isinstance(value, msgspec.Raw) else value
+    return text if isinstance(text, str) and text != "0" else ""

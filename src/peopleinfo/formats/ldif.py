@@ -14,6 +14,7 @@ from peopleinfo.formats.csv import reasons
 from peopleinfo.formats.vcard import iso_date
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterable, Iterator
 
     from peopleinfo.bulk.rows import RowResult
@@ -67,11 +68,11 @@ def is_ldif(start: bytes) -> bool:
     return _START.match(start) is not None
 
 
-def read(stream: IO[bytes]) -> Iterator[Row]:
-    """Yield a row per record. A damaged record is a rejected row."""
+def read(stream: IO[bytes], *, omitted: Counter[str] | None = None) -> Iterator[Row]:
+    """Yield a row per record. A damaged record is a rejected row. `omitted` counts passwords and binary data, which are not stored."""
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
     for line, lines in _records(text):
-        yield Row(line, _data(lines), "".join(lines).encode("utf-8", "surrogateescape"))
+        yield Row(line, _data(lines, omitted), "".join(lines).encode("utf-8", "surrogateescape"))
 
 
 class LdifRejects:
@@ -134,11 +135,11 @@ def _read_addresses(fields: dict[str, Any], rest: _Attributes) -> None:
         add(fields, "address_work" if text == work else "address", text)
 
 
-def _data(lines: list[str]) -> dict[str, Any] | InvalidRow | SkippedRow:
+def _data(lines: list[str], omitted: Counter[str] | None) -> dict[str, Any] | InvalidRow | SkippedRow:
     if sum(map(len, lines)) > _MAX_RECORD_SIZE:
         return InvalidRow(f"is larger than {_MAX_RECORD_SIZE // 1024} KiB")
     try:
-        attributes = _attributes(lines)
+        attributes, others = _attributes(lines)
     except _InvalidRecord as invalid:
         return InvalidRow(str(invalid))
     attributes.pop("version", None)  # of LDIF
@@ -148,14 +149,17 @@ def _data(lines: list[str]) -> dict[str, Any] | InvalidRow | SkippedRow:
     if change != "add":
         return InvalidRow("describes a change of an entry, not a person")
     classes = attributes.get("objectclass", [])
-    if classes and not any(map(_PEOPLE.search, classes)):
+    if "computer" in classes or (classes and not any(map(_PEOPLE.search, classes))):
         return SkippedRow("the entry describes no person")
+    if omitted is not None:
+        omitted.update(others)
     return person(attributes)
 
 
-def _attributes(lines: Iterable[str]) -> _Attributes:
-    """Return the values of each attribute that is text. Raises _InvalidRecord."""
+def _attributes(lines: Iterable[str]) -> tuple[_Attributes, set[str]]:
+    """Return the values of each attribute that is text, and the names of passwords and binary data. Raises _InvalidRecord."""
     attributes: _Attributes = {}
+    others: set[str] = set()
     for line in _unfold(lines):
         name, colon, value = line.partition(":")
         if not colon or not re.fullmatch(r"[\w.;-]+", name, re.ASCII):
@@ -163,7 +167,9 @@ def _attributes(lines: Iterable[str]) -> _Attributes:
         text = _decode(name, value[1:]) if value.startswith(":") else value.lstrip(" ")
         if text is not None and not _SECRET.fullmatch(name):
             attributes.setdefault(name.lower(), []).append(text)
-    return attributes
+        else:
+            others.add(name)
+    return attributes, others
 
 
 def _decode(name: str, value: str) -> str | None:

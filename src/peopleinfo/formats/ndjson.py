@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_VALUE_SIZE: Final = 1024 * 1024  # bytes; larger than any record
 _CHUNK_SIZE: Final = 256 * 1024
+_START_SIZE: Final = 4096  # characters
+_AROUND: Final = b" \t\r\n\x1e\xef\xbb\xbf"  # blanks, U+001E of a JSON text sequence (RFC 7464), and a byte order mark
 _NUMERIC: Final = "0123456789+-.eE"  # `in` also holds for the empty string, at the end of a chunk
 _BLANK: Final = re.compile(r"[ \t\n\r]*")
 
@@ -39,7 +41,7 @@ def read_lines(stream: IO[bytes]) -> Iterator[Row]:
                 pass
             yield Row(line, InvalidRow(f"is longer than {MAX_VALUE_SIZE // 1024} KiB"), b"")
         else:
-            text = text.strip(b" \t\r\n")
+            text = text.strip(_AROUND).removesuffix(b",")
             yield Row(line, parse_value(text), text)
     if blank:
         yield blank_row(line - blank + 1, blank)
@@ -67,6 +69,11 @@ class ChunkedText:
             self._advance(_BLANK.match(self._text, self._position).end())  # type: ignore[union-attr] # matches the empty string too
             if self._position < len(self._text) or not self._more():
                 return self._text[self._position : self._position + 1]
+
+    def start(self) -> str:
+        """Return the start of the next value."""
+        self.peek()
+        return self._text[self._position : self._position + _START_SIZE]
 
     def element(self) -> tuple[int, str]:
         """Return the line number and the text of the next value."""

@@ -229,6 +229,8 @@ def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, 
 def _read_objects(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, encoding: str | None) -> None:
     if source.format == "vcard":
         rows = vcard.read(stream, charset=encoding or UTF8, omitted=source.omitted)
+    elif source.format == "ldif":
+        rows = ldif.read(stream, omitted=source.omitted)
     else:
         rows = _OBJECTS[source.format](stream)
     first, rest = take_sample(rows)
@@ -288,7 +290,7 @@ def _format(start: bytes) -> Format:
         return "vcard"
     if ldif.is_ldif(start):
         return "ldif"
-    text = start.lstrip()
+    text = start.lstrip(b"\x1e \t\r\n")  # U+001E starts each value of a JSON text sequence (RFC 7464)
     if text.startswith(b"[") or is_document(text):
         return "json"
     return "ndjson" if text.startswith(b"{") else "csv"
@@ -297,6 +299,5 @@ def _format(start: bytes) -> Format:
 _OBJECTS: Final[dict[Format, Callable[[IO[bytes]], Iterator[Row]]]] = {
     "ndjson": read_lines,
     "json": read_documents,
-    "ldif": ldif.read,
 }
 _REJECTS: Final[dict[Format, Callable[[IO[bytes]], Rejects]]] = {"vcard": vcard.VcardRejects, "ldif": ldif.LdifRejects}

@@ -28,6 +28,14 @@ def is_user(value: dict[str, Any]) -> bool:
     )
 
 
+def is_group(value: dict[str, Any]) -> bool:
+    """Return whether a JSON object is a SCIM group."""
+    schemas = value.get("schemas")
+    return isinstance(schemas, list) and any(
+        isinstance(one, str) and one.startswith(_SCHEMA) and one.endswith(":Group") for one in schemas
+    )
+
+
 def person(user: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a person. Attributes without a field remain as they are."""
     rest = dict(user)

@@ -39,7 +39,11 @@ _REJECT_LINE: Final = "X-PEOPLEINFO-REJECT-LINE"
 _REJECT_REASON: Final = "X-PEOPLEINFO-REJECT-REASON"
 # Properties that describe the file, or that are read together with others.
 _READ: Final = frozenset(("VERSION", "PRODID", "N", "FN", "ADR", "X-ABLABEL", "X-ABADR", _REJECT_LINE, _REJECT_REASON))
-_START: Final = re.compile(rb"(?:^|\xef\xbb\xbf)BEGIN\s*:\s*VCARD\s*?$", re.IGNORECASE | re.MULTILINE)
+_START: Final = re.compile(rb"(?:^|\r|\xef\xbb\xbf)BEGIN\s*:\s*VCARD\s*?(?:$|\r)", re.IGNORECASE | re.MULTILINE)
+_UNKNOWN_YEARS: Final = (
+    "1604-",
+    "0001-",
+)  # that programs write without a parameter, unless a card is an export of this service
 _KINDS: Final = frozenset(("KIND", "X-ADDRESSBOOKSERVER-KIND"))
 
 # Properties whose text is one custom field, or several with the types in their names.
@@ -106,10 +110,13 @@ def person(card: Sequence[Property]) -> dict[str, Any]:
     labels = {one.group: _label(one.value or "") for one in card if one.name == "X-ABLABEL"}
     typed = [one if one.group not in labels else one.relabelled(labels[one.group]) for one in card]
     _read_name(fields, {one.name: one.value for one in reversed(card) if one.value})
+    _read_other_names(fields, card)
     _read_addresses(fields, [one for one in typed if one.name == "ADR"])
     for one in typed:
         if one.value and one.name not in _READ and one.value.strip(" ;"):
             _READERS.get(one.name, _read_other)(fields, one)
+    if "person_id" not in fields and fields.get("person_birthdate", "")[:5] in _UNKNOWN_YEARS:
+        fields["person_birthdate"] = f"--{fields['person_birthdate'][5:]}"
     if "person_id" in fields and fields.get("uid") == fields["person_id"]:
         del fields["uid"]
     return fields
@@ -117,16 +124,26 @@ def person(card: Sequence[Property]) -> dict[str, Any]:
 
 def _read_name(fields: dict[str, Any], first: Mapping[str, str]) -> None:
     """Read the name from N, else from FN, ORG or NICKNAME."""
-    family, given, additional, prefix, suffix = [*map(_name_part, split(first.get("N", ""))), *[""] * 5][:5]
+    family, given, additional, prefix, suffix, *others = [*map(_name_part, split(first.get("N", ""))), *[""] * 5]
     names = joined((given, additional))
     display = unescape(first.get("FN", ""))
     if not (family or names or display.strip()):
         display = _organization(first.get("ORG", "")) or unescape(first.get("NICKNAME", ""))
     complete = joined((prefix, names, family, suffix))
     set_name(fields, names, family, "" if (names or family) and display == complete else display)
-    for name, value in (("name_prefix", prefix), ("name_suffix", suffix)):
+    for name, value in (("name_prefix", prefix), ("name_suffix", suffix), ("name_parts", joined(others))):
         if value:
             add(fields, name, value)
+
+
+def _read_other_names(fields: dict[str, Any], card: Sequence[Property]) -> None:
+    """Keep the names after the first ones, for example those in another script."""
+    for one in [one for one in card if one.name == "N" and one.value][1:]:
+        family, given, *_ = [*map(_name_part, split(one.value or "")), ""]
+        if text := joined((given, family)):
+            add(fields, "other_name", text)
+    for one in [one for one in card if one.name == "FN" and one.value][1:]:
+        add(fields, "other_name", unescape(one.value or ""))
 
 
 def _read_addresses(fields: dict[str, Any], addresses: Sequence[Property]) -> None:

@@ -120,7 +120,9 @@ def _lines(text: TextIO) -> Iterator[tuple[int, str]]:
         if is_binary and (line[:1] in " \t" or _BASE64.fullmatch(line)):
             continue
         is_binary = _BINARY.match(line) is not None
-        yield number, f"{line.partition(':')[0].rstrip()}:\n" if is_binary else line
+        head, _, value = line.partition(":")
+        start = "data:" if value.lstrip().lower().startswith("data:") else ""
+        yield number, f"{head.rstrip()}:{start}\n" if is_binary else line
 
 
 def properties(card: Card, charset: str) -> list[Property]:

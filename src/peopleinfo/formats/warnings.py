@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.formats.encodings import UTF8
@@ -12,17 +13,29 @@ if TYPE_CHECKING:
     from peopleinfo.formats.reader import Input
 
 
+_EXAMINED_ROWS: Final = 200
+_ENCODED_TWICE: Final = re.compile(
+    "[Ã\u00c2\u00c4\u00c5\u00d0\u00d1][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u2013-\u203a\u20ac\u2122]|\u00e2\u20ac"
+)
 _SWAPPED: Final = str.maketrans("dm", "md")
 
 
 def warnings(source: Input, option: Callable[[str, str], str]) -> list[str]:
     """Return the problem and the guesses of an input, each with the option that replaces it. `option` formats an option of the interface."""
     problem = [source.problem.safe_message] if source.problem else []
+    is_card = source.format == "vcard"
+    one, several = ("card", "cards") if is_card else ("entry", "entries")
+    reason = "a record holds no binary data" + ("" if is_card else " and no passwords")
     omitted = [
-        f"{name} of {count:,} {'card' if count == 1 else 'cards'} is not stored: a record holds no binary data"
+        f"{name} of {count:,} {one if count == 1 else several} is not stored: {reason}"
         for name, count in source.omitted.items()
     ]
-    guesses = [*_encoding(source, option), *_names(source, option), *_birthdates(source, option)]
+    guesses = [
+        *_encoding(source, option),
+        *_letters(source, option),
+        *_names(source, option),
+        *_birthdates(source, option),
+    ]
     return [*problem, *_sheets(source, option), *guesses, *omitted]
 
 
@@ -40,6 +53,18 @@ def _encoding(source: Input, option: Callable[[str, str], str]) -> list[str]:
     if source.is_encoding_guessed:
         other = option("encoding", UTF8)
         return [f"the encoding was guessed from the letters: {source.encoding}; set another one like {other}"]
+    return []
+
+
+def _letters(source: Input, option: Callable[[str, str], str]) -> list[str]:
+    """Warn of letters that an earlier conversion has damaged."""
+    text = "\n".join("\n".join(cells) for cells in source.sample[:_EXAMINED_ROWS])
+    if len(_ENCODED_TWICE.findall(text)) > 1:
+        return [f"letters such as Ã¼ for ü: the text was encoded twice, or {option('encoding', UTF8)} is missing"]
+    if "\ufffd" in text:
+        return [
+            "the text contains the character U+FFFD, with which another program has replaced letters: export the file again as UTF-8"
+        ]
     return []
 
 
