@@ -72,3 +72,44 @@ def test_decision_about_a_pair_is_audited(tmp_path: Path) -> None:
     people = [[person["person_id"]] for person in pair["people"]]
     assert [event["people"] for event in events if event.get("intent") == "decideDuplicate"] == people
     assert [event["people"] for event in events if event["action"] == "decideDuplicate"] == people
+
+
+def test_certain_pairs_are_listed_then_merged(tmp_path: Path) -> None:
+    people = (
+        ("Jonathan", "Zwillinger", "1980-04-03", "j@example.org"),
+        ("Charlotte", "Eriksen", "1961-07-21", "c@example.org"),
+    )
+    row = '{"person_name": "%s", "person_surname": "%s", "person_birthdate": "%s", "email": "%s"}'
+    rows = [row % person for person in people]
+    (tmp_path / "people.ndjson").write_text("\n".join(rows + [one.replace("}", ', "note": "1"}') for one in rows]))
+    run(tmp_path, "import", "people.ndjson")
+    run(tmp_path, "duplicates", "scan")
+    listed = run(tmp_path, "duplicates", "merge", "--grade", "certain")
+    assert [pair["outcome"] for pair in lines(listed.stdout)] == ["certain", "certain"]
+    assert "pairs: 2 certain\nnothing is merged yet: add --apply" in stderr_of(listed)
+    audit = {"AUDIT_LOG": f"file://{tmp_path}/audit.jsonl"}
+    done = run(tmp_path, "duplicates", "merge", "--grade", "certain", "--apply", settings=audit)
+    merged = lines(done.stdout)
+    assert [pair["outcome"] for pair in merged] == ["merged", "merged"]
+    assert "pairs: 2 merged" in stderr_of(done)
+    events = lines((tmp_path / "audit.jsonl").read_bytes())
+    audited = [event["people"][0] for event in events if event["action"] == "mergePeople"]
+    assert audited == [person_id for pair in merged for person_id in (pair["survivor"], pair["merged"])]
+    again = run(tmp_path, "duplicates", "merge", "--grade", "certain", "--apply")
+    assert (again.stdout, stderr_of(again)) == (b"", "pairs: none\n")
+    (undone,) = lines(run(tmp_path, "merges", "undo", merged[0]["merge_id"]).stdout)
+    assert [person["person_id"] for person in undone["merged"]] == [merged[0]["merged"]]
+
+
+def test_merge_of_all_pairs_takes_only_certain_ones(tmp_path: Path) -> None:
+    run(tmp_path, "store", "create")
+    for arguments in (
+        ["--grade", "probable"],
+        ["--apply"],
+        ["0" * 64, "--grade", "certain"],
+        ["0" * 64, "--apply"],
+        [],
+    ):
+        failed = run(tmp_path, "duplicates", "merge", *arguments)
+        assert failed.returncode == 2, arguments
+        assert "--grade certain" in stderr_of(failed)

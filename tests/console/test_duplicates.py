@@ -54,7 +54,7 @@ def read(client: httpx.Client, person_id: str) -> dict[str, Any]:
 
 
 def add_likely_duplicate(page: Page) -> str:
-    """Add a person of whom the page reports a likely duplicate, and return its id."""
+    """Add a person with a likely duplicate, which the page reports, and return its id."""
     page.goto("/console/people/new")
     for label, value in (("First name", "Johnathan"), ("Surname", "Zwillinger"), ("Birthdate", "1980-04-01")):
         page.get_by_label(label).fill(value)

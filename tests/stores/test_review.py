@@ -9,12 +9,13 @@ import pytest
 from bench.matching.households import rows
 from msgspec.structs import replace
 
+from peopleinfo.matching.certain_merges import CertainMerges
 from peopleinfo.matching.errors import PairNotFound
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.matching.review import Review
 from peopleinfo.matching.scan import DuplicateScan
 from peopleinfo.matching.service import MatchOptions
-from peopleinfo.people.person import decode_header
+from peopleinfo.people.person import decode_header, split_record
 from tests.search_cases import person
 from tests.store_kinds import ENCRYPTED
 from tests.stores.test_match import ANNA, crowd, service
@@ -176,3 +177,63 @@ async def test_decision_persists_through_a_merge_and_its_undo(store: OpenedStore
     await scan(store, clock)
     assert {first, second} not in await pairs(review)
     assert {first, third} in await pairs(review)
+
+
+async def merge_certain(store: OpenedStore, clock: Clock, *, apply: bool = True) -> list[tuple[str, str, str]]:
+    """Merge the certain pairs; return the survivor, the merged record and the outcome of each pair."""
+    merges = MergeService(store.merges, secret=b"s" * 32, now=clock.now)
+    task = CertainMerges(review_of(store, clock), service(store), merges)
+    return [(one.survivor, one.merged, one.outcome) async for one in task.run(apply=apply, principal="operator")]
+
+
+async def test_certain_pairs_are_merged_by_an_operator(store: OpenedStore, clock: Clock) -> None:
+    await store.create_many(crowd(100))
+    email = {"email": "anna@example.org"}
+    first = (await store.create(msgspec.structs.replace(ANNA, extra=email | {"note": "1"}))).person_id
+    clock.advance(minutes=1)
+    second, third = [
+        (await store.create(msgspec.structs.replace(ANNA, person_address=address, extra=email))).person_id
+        for address in ("12 Elm Row, Leeds LS1 4AB", ANNA.person_address)
+    ]
+    await store.create(SIMILAR)
+    await scan(store, clock)
+    pairs_before = await pairs(review_of(store, clock))
+    dry = await merge_certain(store, clock, apply=False)
+    assert {outcome for _, _, outcome in dry} == {"certain"}
+    assert {frozenset(found[:2]) for found in dry} >= {frozenset((first, second)), frozenset((first, third))}
+    assert await pairs(review_of(store, clock)) == pairs_before
+    done = await merge_certain(store, clock)
+    assert len([outcome for *_, outcome in done if outcome == "merged"]) == 2
+    assert set(await store.merge_group(first)) == {first, second, third}
+    fields = split_record(await store.get(first))[0].to_dict()
+    assert (fields["note"], fields["person_name"]) == ("1", ANNA.person_name)
+    assert await merge_certain(store, clock) == []
+    service_of_merges = MergeService(store.merges, secret=b"s" * 32, now=clock.now)
+    for person_id in (first, second):  # the outer merges first
+        for record in await store.merges.merges_of(person_id):
+            await service_of_merges.undo(record.merge_id, keep={})
+    assert {(await store.get(one)).person_id for one in (first, second, third)} == {first, second, third}
+
+
+async def test_operator_merges_no_pair_that_a_reviewer_decided_or_that_is_no_longer_certain(
+    store: OpenedStore, clock: Clock
+) -> None:
+    anna = msgspec.structs.replace(ANNA, extra={"email": "anna@example.org"})
+    first, second, third = await stored(store, anna, anna, anna)
+    await scan(store, clock)
+    review = review_of(store, clock)
+    for pair in (await review.page("open", limit=9)).pairs:
+        if {one.person_id for one in pair.people} == {first, second}:
+            await review.decide(pair.link.pair, "different", by="clerk")
+    assert len({one[2] for one in await merge_certain(store, clock)} - {"merged", "decided", "changed"}) == 0
+    groups = [set(await store.merge_group(person_id)) for person_id in (first, second)]
+    assert groups[0].isdisjoint(groups[1])
+    assert third in groups[0] | groups[1]
+
+    other = msgspec.structs.replace(ANNA, person_surname="Zwillinger", person_birthdate="1961-07-21")
+    fourth, fifth = [(await store.create(other)).person_id for _ in range(2)]
+    await scan(store, clock)
+    changed = msgspec.structs.replace(other, person_name="Bert", person_birthdate="1999-01-30")
+    await store.replace(fifth, changed, expected=1, current=await store.get(fifth))
+    assert [outcome for *_, outcome in await merge_certain(store, clock)] == ["not-certain"]
+    assert list(await store.merge_group(fourth)) == [fourth]

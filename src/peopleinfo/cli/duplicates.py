@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peopleinfo.cli import merges, options
+from peopleinfo.cli import certain_merges, merges, options
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import progress_bar, resumable
 from peopleinfo.errors import InvalidSettings
@@ -126,13 +126,33 @@ def different(
 
 
 @app.command()
-def merge(pair: _Pair, take: merges.Take = None, preview: merges.Preview = False, store: options.Store = None) -> None:
-    """Merge the second record of a pair into the first one. Prints the result as JSON; see `peopleinfo merge`.
+def merge(
+    pair: Annotated[str | None, typer.Argument(metavar="PAIR", help="Id of the pair, from `list`.")] = None,
+    take: merges.Take = None,
+    preview: merges.Preview = False,
+    grade: Annotated[
+        str | None, typer.Option(metavar="certain", help="All open pairs of this grade, instead of one pair.")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Merge the pairs of --grade (default: list them).")] = False,
+    store: options.Store = None,
+) -> None:
+    """Merge the second record of a pair into the first one, or all certain pairs. Prints the result as JSON; see `peopleinfo merge`.
 
-    Example: peopleinfo duplicates merge 0123… --take person_address=0c1d9be7c94d7b1a2f3e4d5c6b7a8990
+    With `--grade certain`, the record that was added first remains. Where values differ, it takes that of the record that changed last.
+    Each pair has a line with its outcome: certain (in a dry run), merged, changed, decided, not-certain or too-large.
+
+    Examples:
+      peopleinfo duplicates merge 0123… --take person_address=0c1d9be7c94d7b1a2f3e4d5c6b7a8990
+      peopleinfo duplicates merge --grade certain --apply
     """
-    survivor, merged = run(_people_of(Settings.load(store_url=store), pair))
-    merges.merge(survivor, [merged], take, preview, store)
+    settings = Settings.load(store_url=store)
+    if grade is None and pair is not None and not apply:
+        survivor, merged = run(_people_of(settings, pair))
+        merges.merge(survivor, [merged], take, preview, store)
+    elif grade == "certain" and pair is None and not take and not preview:
+        certain_merges.merge_all(settings, apply=apply)
+    else:
+        raise typer.BadParameter("give either a PAIR, with --take or --preview, or --grade certain, with --apply")
 
 
 def print_duplicates(results: Iterable[RowResult]) -> None:

@@ -100,8 +100,8 @@ class Review:
         pairs = []
         for link in links:
             first, second = people.get(link.first), people.get(link.second)
-            is_open = link.state == "open"
-            if is_open and (first is None or second is None or await self._are_different(link)):
+            is_gone = first is None or second is None
+            if link.state == "open" and (is_gone or not await self.is_open(link)):
                 await self._links.delete(link)
             elif first is not None and second is not None:
                 pairs.append(ReviewPair(link, (first, second)))
@@ -114,6 +114,10 @@ class Review:
         if first is None or second is None:
             raise PairNotFound
         return ReviewPair(link, (first, second))
+
+    async def is_open(self, link: Link) -> bool:
+        """Return whether a pair waits for a decision, and none about records merged with its two makes it obsolete."""
+        return link.state == "open" and not await self._are_different(link)
 
     async def decide(
         self,
