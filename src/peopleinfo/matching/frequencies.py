@@ -98,7 +98,7 @@ def is_common(count: int, people: int) -> bool:
 
 
 def count_keys(record: MatchRecord) -> set[CountKey]:
-    """Return the values whose counts a comparison with this record needs, whichever record it is compared with."""
+    """Return the values with counts that a comparison with this record needs, for any other record."""
     given = {part for part in (record.first, record.surname, *record.surnames) if part}
     family = {part for part in (record.surname, record.name, record.first, *record.surnames) if part}
     keys: set[CountKey] = {("name", part) for part in given} | {("surname", part) for part in family}

@@ -123,7 +123,7 @@ def without_merge(events: Events, merge_id: str, moved: frozenset[str] = frozens
 
 
 def _edits_of_merge(events: Events, merge_id: str) -> Iterator[tuple[Edit, frozenset[str]]]:
-    """Yield each edit of a field whose value came from a merge, with these fields."""
+    """Yield each edit of a field with a value of a merge, with these fields."""
     origins: dict[str, str] = {}
     for event in events:
         if isinstance(event, Taken):

@@ -57,7 +57,7 @@ class LinkStore(Protocol):
     """The links of a store. Every method may raise StoreUnavailable."""
 
     async def get(self, first: str, second: str) -> Link | None:
-        """Return the link of two records, whose ids are in order; None without one."""
+        """Return the link of two records, with their ids in order; None without one."""
 
     async def put(self, link: Link) -> bool:
         """Store a link if the stored one has the version before, or is absent for version 1. Returns False otherwise."""

@@ -102,7 +102,7 @@ class Merges:
 
 
 class Difference(NamedTuple):
-    """A field in which the records of a merge differ: the value of each record that has one, and the id of the record whose value is taken."""
+    """A field in which the records of a merge differ: the value of each record that has one, and the id of the source of the taken value."""
 
     field: str
     values: Mapping[str, Any]

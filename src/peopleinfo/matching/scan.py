@@ -29,7 +29,7 @@ class ScanProgress(NamedTuple):
 
 
 class ScanStore(PersonReader, BulkStore, Protocol):
-    """A store whose records are compared."""
+    """A store of the records to compare."""
 
 
 class DuplicateScan:

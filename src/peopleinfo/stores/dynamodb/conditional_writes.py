@@ -1,4 +1,4 @@
-"""Writes whose failed condition is an expected result."""
+"""Writes with a failed condition as an expected result."""
 
 from __future__ import annotations
 
