@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from peopleinfo.errors import PersonMerged, PersonNotFound
 from peopleinfo.matching.links import Link
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.stores.dynamodb.store import DynamoDBStore
@@ -78,14 +79,23 @@ async def lose_key(store: OpenedStore, person_id: str, folder: Path) -> None:
         db.execute("DELETE FROM person_keys WHERE seq = (SELECT max(seq) FROM person_keys)")
 
 
-@pytest.mark.parametrize("in_trash", [False, True])
+@pytest.mark.parametrize("place", ["stored", "trash", "merged"])
 async def test_purge_of_a_person_without_a_key_erases_its_links(
-    store: OpenedStore, clock: Clock, tmp_path: Path, *, in_trash: bool
+    store: OpenedStore, clock: Clock, tmp_path: Path, place: str
 ) -> None:
     first, second, third = await linked(store, ANNA, ANNA, ANNA)
-    if in_trash:
+    if place == "trash":
         await store.trash.add(third, expires_at=clock.now() + timedelta(days=1))
+    if place == "merged":
+        merges = MergeService(store.merges, secret=store.secret, now=clock.now)
+        await merges.merge(MergeRequest(first, (third,), {first: 1, third: 1}, {}))
     await lose_key(store, third, tmp_path)
+    assert (await purge_all(store, remove=False))[1] == 1
     await purge_all(store)
+    assert (await purge_all(store))[1] == 0
+    with pytest.raises(PersonNotFound) as error:
+        await store.get(third)
+    assert not isinstance(error.value, PersonMerged)
+    assert await store.archive.read_histories([third]) == []
     assert await linked_ids(store, third) == set()
     assert await linked_ids(store, first) == {second}

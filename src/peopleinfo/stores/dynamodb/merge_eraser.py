@@ -9,14 +9,15 @@ from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.people.history import Operation
 from peopleinfo.stores.dynamodb.client import ConditionFailed, non_atomic_writes
 from peopleinfo.stores.dynamodb.conditional_writes import transact
-from peopleinfo.stores.dynamodb.items import ALIAS, binary, bytes_attr, item_key_of, singleton_key
+from peopleinfo.stores.dynamodb.items import ALIAS, binary, bytes_attr, item_key_of, person_id_of, singleton_key
 from peopleinfo.stores.dynamodb.merge_archive import MergeArchive
-from peopleinfo.stores.dynamodb.merge_items import remove_merged
+from peopleinfo.stores.dynamodb.merge_items import home_of_merged, is_merged, merged_key, remove_merged
 from peopleinfo.stores.dynamodb.trash_items import trash_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from peopleinfo.stores.dynamodb.client import Item, Json
     from peopleinfo.stores.dynamodb.merge_items import MergedItem
 
 
@@ -60,13 +61,21 @@ class MergeEraser(MergeArchive):
             if merged := await self.merged(person_id):
                 await self._erase(person_id, merged)
 
+    async def purge(self, items: Sequence[Item], *, remove: bool) -> int:
+        """Return the number of merged records without an encryption key among the items of a scan; with `remove`, erase them."""
+        records = {home_of_merged(item): item for item in items if is_merged(item)}
+        lost = await self._format.without_key(list(records))
+        for home in lost if remove else ():
+            deletions: list[Json] = [{"Delete": {"Key": merged_key(home)}}, *_alias_writes(records[home])]
+            await transact(self._table, [*deletions, *self._format.key_absent_conditions(home)])
+            await self._erase_copies(home, person_id_of(home, records[home], self._ids))
+        return len(lost)
+
     async def _erase(self, person_id: str, merged: MergedItem) -> None:
         home = merged.home
         change = self._announcement(home, person_id, merged.version + 2, Operation.DELETED, merged.item)
         changes = await self._feed.announce([change], more=[self._versions.marker(home, person_id)])
-        writes = [remove_merged(merged), *self._format.delete_key_writes(home)]
-        if "alias" in merged.item:
-            writes.append({"Delete": {"Key": singleton_key(ALIAS + bytes_attr(merged.item, "alias"))}})
+        writes = [remove_merged(merged), *self._format.delete_key_writes(home), *_alias_writes(merged.item)]
         async with self._feed.writing(changes):
             done = await transact(self._table, writes)
         if not done:  # restored or erased meanwhile
@@ -90,3 +99,8 @@ class MergeEraser(MergeArchive):
         if other := await self._home_of_alias(person_id):
             homes.append(other)
         return any([await self._table.get(trash_key(home), "pk") for home in homes])
+
+
+def _alias_writes(item: Item) -> list[Json]:
+    """Return the write that deletes the id of another store, if the record has one."""
+    return [{"Delete": {"Key": singleton_key(ALIAS + bytes_attr(item, "alias"))}}] if "alias" in item else []

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from peopleinfo.crypto.person_ids import BLOCK_SIZE
 from peopleinfo.matching.merge_store import MergeRecord, decode_merge
 from peopleinfo.people import strict_json
 from peopleinfo.stores.dynamodb.items import (
@@ -149,6 +150,18 @@ def replace_merge(before: MergeRecord, after: MergeRecord) -> Json:
 def log_item(home: ItemKey, version: int, body: bytes) -> Item:
     """Return the item of the log of a record at a version."""
     return log_key(home) | {"version": number(version), "log": binary(body)}
+
+
+def is_merged(item: Item) -> bool:
+    """Return whether an item is a merged record."""
+    key = bytes_attr(item, "pk")
+    is_partition = key.startswith(_PREFIX) and len(key) == len(_PREFIX) + BLOCK_SIZE
+    return is_partition and bytes_attr(item, "sk") == _RECORD
+
+
+def home_of_merged(item: Item) -> ItemKey:
+    """Return the home key of the record in an item of its merges."""
+    return item_key_of(bytes_attr(item, "pk")[len(_PREFIX) :])
 
 
 def is_member(item: Item) -> bool:

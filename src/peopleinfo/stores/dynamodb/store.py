@@ -289,7 +289,7 @@ class DynamoDBStore:
                 await self._writer.purge(found)
         if remove:
             await self._entries.sweep(items)
-        lost = await self.trash.purge(items, remove=remove)
+        lost = await self.trash.purge(items, remove=remove) + await self.merges.purge(items, remove=remove)
         return PurgeResult(len(homes), len(orphans) + lost, position_of(last) if last else None)
 
     async def check(self) -> None:
