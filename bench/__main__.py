@@ -6,6 +6,8 @@ import sys
 BENCHMARKS = (
     "instructions",
     "embedded",
+    "lists",
+    "batches",
     "latency",
     "startup",
     "starts",

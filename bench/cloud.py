@@ -1,7 +1,7 @@
-"""What does a request cost on DynamoDB and Valkey, compared with a typical FastAPI service on the same two servers?
+"""What does a request cost on DynamoDB and Valkey, compared with typical services of Python and Node on the same two servers?
 
 Each service runs in one process; the cost is the CPU time of that process. PeopleInfo authenticates, counts and logs every request; the
-typical service does not. Rounds are paired: typical, ours, typical, ours …
+typical services do not. Rounds are paired: Python, Node, ours, Python, Node, ours …
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from bench.embedded import mix
 from bench.load_generator import get, microseconds, post, request
 from bench.markdown_tables import Table, ratio, spread
 from bench.sample_people import people
-from bench.servers import UNLIMITED, Server, bare, ours, pin, typical
+from bench.servers import UNLIMITED, Server, bare, node, ours, pin, typical
 from bench.store_fixtures import key
 from peopleinfo.settings import Settings
 from peopleinfo.settings.urls import DynamoDBUrl
@@ -33,10 +33,12 @@ from tests import dynamodb_servers, valkey_servers
 ROUNDS = 5
 WARM, OTHERS = 8_000, 1_600  # requests per round
 STORED = 1_600  # people with random surnames
-FEW = 200  # ids or surnames whose responses are in the cache
+FEW = 200  # ids or surnames; their responses are in the cache
 LISTS = 20  # surnames of 100 people each
 COMMON = "Commonname"
-NAMES = ("typical", "ours", "ours, no L1", "ours, no cache")
+PYTHON, NODE = "typical Python", "typical Node"
+NAMES = (PYTHON, NODE, "ours", "ours, no L1", "ours, no cache")
+_PEERS = {PYTHON: typical, NODE: node}
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def main() -> list[Table]:
         contenders = list(open_contenders(stack))
         table = Table(
             f"µs of CPU per request on {kind()} and Valkey",
-            "request", *NAMES, *(f"typical : {name}" for name in NAMES[1:]),
+            "request", *NAMES, "Python : ours", "Node : ours", "Node : ours, no cache",
         )  # fmt: skip
         paths = {one.name: [f"/v1/people/{person_id}" for person_id in one.ids] for one in contenders}
         surnames = dict.fromkeys(person["person_surname"] for person in people(STORED))
@@ -78,7 +80,7 @@ def main() -> list[Table]:
         _row(table, "list of 100, not cached", contenders, lambda one: one.reads(lists), OTHERS // 4, cold=True)
         _row(table, "create", contenders, lambda one: [request("POST", "/v1/people", created, key=one.key)], OTHERS)
         _row(table, "mixed: 95 % reads", contenders, lambda one: list(mix(one.ids, one.key)), OTHERS)
-        return [table, _floor(contenders[1], stack)]
+        return [table, _floor(contenders[2], stack)]
 
 
 def _floor(one: Contender, stack: ExitStack) -> Table:
@@ -125,8 +127,8 @@ def open_contenders(stack: ExitStack, names: tuple[str, ...] = NAMES) -> Iterato
         asyncio.run(_make_table(endpoint, name))
     pin()
     for name, cache in zip(names, caches, strict=True):
-        if name == "typical":
-            shown, server = "", stack.enter_context(typical(endpoint, _table(name), cache.url))
+        if name in _PEERS:
+            shown, server = "", stack.enter_context(_PEERS[name](endpoint, _table(name), cache.url))
         else:
             store = f"dynamodb://eu-west-1/{_table(name)}?endpoint={endpoint}"
             shown = asyncio.run(key(Settings(store_url=store)))
@@ -158,9 +160,12 @@ def _row(
         for _ in range(ROUNDS)
     ]
     columns = [list(column) for column in zip(*rounds, strict=True)]
-    none = [""] * (len(NAMES) - len(contenders))
-    times = [f"{ratio(columns[0], column):.1f}" for column in columns[1:]]
-    table.row(title, *map(spread, columns), *none, *times, *none)
+    python, node_costs, cached, *_ = columns
+    times = [f"{ratio(python, cached):.1f}", f"{ratio(node_costs, cached):.1f}"]
+    if len(columns) == len(NAMES):
+        table.row(title, *map(spread, columns), *times, f"{ratio(node_costs, columns[-1]):.1f}")
+    else:
+        table.row(title, *map(spread, columns), "", *times, "")
 
 
 def _json(person: dict[str, Any]) -> bytes:
@@ -177,7 +182,7 @@ def _table(name: str) -> str:
 
 async def _make_table(endpoint: str, name: str) -> None:
     async with open_table(DynamoDBUrl("eu-west-1", _table(name), endpoint, None)) as table:
-        if name != "typical":
+        if name not in _PEERS:
             await schema.create(table)
             return
         keys = {"surname_key": "HASH"}, {"person_id": "HASH"}

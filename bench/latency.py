@@ -10,7 +10,7 @@ import tempfile
 from contextlib import ExitStack
 from statistics import median
 
-from bench.cloud import FEW, kind, open_contenders
+from bench.cloud import FEW, PYTHON, kind, open_contenders
 from bench.load_generator import get, latencies, request, throughput
 from bench.markdown_tables import Table
 from bench.sample_people import people
@@ -36,7 +36,7 @@ def main() -> list[Table]:
         dynamodb_servers.endpoint(kind())  # on any free CPU
         with apart():
             embedded = stack.enter_context(ours(url, **UNLIMITED))
-            typical, cloud = open_contenders(stack, ("typical", "ours"))
+            typical, cloud = open_contenders(stack, (PYTHON, "ours"))
             reads = [request("GET", f"/v1/people/{person_id}", key=stored.key) for person_id in stored.ids]
             falcon = stack.enter_context(bare(get(embedded, f"/v1/people/{stored.ids[0]}", key=stored.key)))
         paths = {one.name: [f"/v1/people/{person_id}" for person_id in one.ids[:FEW]] for one in (typical, cloud)}
@@ -48,7 +48,7 @@ def main() -> list[Table]:
                     "ours, DynamoDB and Valkey, cached read by id": (cloud.server, cloud.reads(paths["ours"])),
                     "typical, DynamoDB and Valkey, cached read by id": (
                         typical.server,
-                        typical.reads(paths["typical"]),
+                        typical.reads(paths[PYTHON]),
                     ),
                 }
             )

@@ -49,6 +49,7 @@ def microseconds(
     *,
     forget: Callable[[], None] | None = None,
     connections: int = CONNECTIONS,
+    warm_up: int = WARM_UP,
 ) -> float:
     """Send `count` requests from the list, in turn, over a few connections; return CPU microseconds per request.
 
@@ -56,7 +57,7 @@ def microseconds(
     """
     together = count if forget is None else min(count, len(requests))
     with _patient():
-        uvloop.run(send(server.port, requests, WARM_UP if forget is None else together, connections))
+        uvloop.run(send(server.port, requests, warm_up if forget is None else together, connections))
         before = server.cpu()
         for _ in range(0, count, together):
             if forget:

@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from statistics import median
+from typing import ClassVar
 
 
 class Table:
     """A table with a title; each row is printed when it is added."""
 
+    made: ClassVar[list["Table"]] = []
+    """All tables of this process."""
+
     def __init__(self, title: str, *columns: str) -> None:
         self.title = title
         self.columns = columns
         self.rows: list[tuple[str, ...]] = []
+        Table.made.append(self)
         print(f"\n{title}\n\n{self.text}", flush=True)
 
     def row(self, *cells: str) -> None:

@@ -34,6 +34,11 @@ class Server:
         return sum(process.memory_info().rss for process in self._processes) / 1e6
 
     @property
+    def proportional_megabytes(self) -> float:
+        """The memory of the server's processes, of which shared pages count once; Linux only."""
+        return sum(process.memory_full_info().pss for process in self._processes) / 1e6
+
+    @property
     def _processes(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
 
@@ -78,6 +83,15 @@ def typical(endpoint: str, table: str, cache: str) -> Iterator[Server]:
     environment |= {"PEOPLE_TABLE": table, "REDIS_URL": cache, "PYTHONPATH": "."}
     command = [str(python), "-m", "uvicorn", "bench.peers.fastapi.service:app", "--port", "0", "--no-access-log"]
     with _running(command, environment) as server:
+        yield server
+
+
+@contextmanager
+def node(endpoint: str, table: str, cache: str) -> Iterator[Server]:
+    """Run the typical Node service (bench/peers/node) on a table and a Redis; `make bench` installs its libraries."""
+    environment = os.environ | {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-west-1", "NODE_ENV": "production"}
+    environment |= {"PEOPLE_TABLE": table, "REDIS_URL": cache, "PORT": "0"}
+    with _running(["node", ".cache/node-peer/service.js"], environment) as server:
         yield server
 
 

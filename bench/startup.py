@@ -27,9 +27,9 @@ SETTLED = 2.0  # seconds after which the start is complete
 
 
 def main() -> list[Table]:
-    """Print a row per way to run the service: seconds to the first response, and resident megabytes of all its processes."""
+    """Print a row per way to run the service: seconds to the first response, and proportional megabytes of all its processes."""
     os.environ |= dynamodb_servers.CREDENTIALS
-    table = Table("Start and rest", "service", "first answer, s", "at rest, MB")
+    table = Table("Start and idle memory (PSS)", "service", "first response, s", "idle, MB")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(dynamodb_servers.stop_all)
         location = f"dynamodb://eu-west-1/Start?endpoint={dynamodb_servers.endpoint(kind())}"
@@ -52,4 +52,4 @@ def _start(url: str, stored: Filled, settings: dict[str, str]) -> tuple[float, f
         get(server, f"/v1/people/{stored.ids[0]}", key=stored.key)
         seconds = time.perf_counter() - began
         time.sleep(SETTLED)
-        return seconds, server.megabytes
+        return seconds, server.proportional_megabytes
