@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +13,7 @@ from peopleinfo.http.openapi.operations import FIELD_ACCESS_OPERATIONS, OPERATIO
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key, problem_of
+from tests.http.test_problems import assert_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,3 +171,27 @@ def test_identifying_fields_cannot_be_hidden(tmp_path: Path, field: str) -> None
     ended = run(tmp_path, "keys", "create", "x", "--hide-field", field)
     assert ended.returncode == 1
     assert field.encode() in ended.stderr
+
+
+def test_hidden_identifier_of_another_person_cannot_be_guessed(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, admin_key=ADMIN_KEY, identifiers="unique:email") as server,
+        httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client,
+    ):
+        client.post("/v1/people", json=PERSON | {"email": "ada@example.org"}, headers=AS_ADMIN).raise_for_status()
+        hidden = ("--hide-field", "email")
+        client.headers = bearer(
+            make_key(tmp_path, "--scope", "people:read", "--scope", "people:write", *hidden, name="no-mail")
+        )
+        for email in ("ada@example.org", "free@example.org"):
+            person = {"person_name": "A", "person_surname": "B", "person_birthdate": "1990", "person_address": "C"}
+            guess = person | {"email": email}
+            item = {"operation": "create", "person": guess}
+            assert_problem(client.post("/v1/people", json=guess), 403, "field-access-denied")
+            assert_problem(client.post("/data", json=guess), 403, "field-access-denied")
+            (result,) = client.post("/v1/people/batch", json={"items": [item]}).json()["results"]
+            assert result["status"] == 403
+            rows = client.post("/v1/people/import", json=guess, headers={"Content-Type": "application/x-ndjson"})
+            (error,) = json.loads(rows.text.splitlines()[0])["errors"]
+            assert error["reason"] == "is hidden from this API key and unique: leave it out"
+            assert client.post("/v1/people", json=person).status_code == 201

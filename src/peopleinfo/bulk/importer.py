@@ -20,9 +20,10 @@ from peopleinfo.bulk.unique_rows import UniqueRows
 from peopleinfo.bulk.updates import Updates, keyed_row
 from peopleinfo.bulk.upsert_options import DEFAULT_UPSERT, UpsertOptions
 from peopleinfo.crypto.person_ids import derive_key
-from peopleinfo.errors import IdempotencyKeyConflict
+from peopleinfo.errors import FieldError, IdempotencyKeyConflict
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
+from peopleinfo.people.field_access import hidden_unique
 from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.person import PersonData, timestamp
 from peopleinfo.people.store import Checkpoint
@@ -95,6 +96,7 @@ class Importer:
         self._unique: UniqueRows | None = None
         self._duplicates = row_duplicates(target.matches, options.duplicates, target.refused, hidden)
         self._keys = identifier_keys(target.people_index, options)
+        self._hidden = hidden
         self._id = import_id
         self._dry_run = dry_run
         self._before: Checkpoint | None = None  # of earlier runs
@@ -182,7 +184,15 @@ class Importer:
         if self._options.key and (keyed := self._keys.keyed_row(row) if self._keys else keyed_row(row)):
             return Decision(row, keyed, is_stored=is_stored)
         person, errors = validate(row, today)
+        if person and self._hidden and (errors := self._hidden_identifiers(person)):
+            person = None
         return Decision(row, person or "rejected", errors, is_stored=is_stored)
+
+    def _hidden_identifiers(self, person: PersonData) -> tuple[FieldError, ...]:
+        """Return an error for each hidden field that must be unique: a conflict would reveal the value of another person."""
+        index = self._target.people_index
+        names = hidden_unique(person.extra, self._hidden, index.plan.unique) if index else []
+        return tuple(FieldError(f"/{name}", "is hidden from this API key and unique: leave it out") for name in names)
 
     async def _store(self, batch: _CheckedBatch) -> list[RowResult]:
         import_id = await self._start(batch.decisions)

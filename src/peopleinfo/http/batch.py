@@ -28,7 +28,7 @@ from peopleinfo.http.openapi.operations import FIELD_ACCESS_OPERATIONS
 from peopleinfo.http.openapi.trash_operations import ERASE_PERSON
 from peopleinfo.http.people import is_fresh, set_private
 from peopleinfo.people import strict_json
-from peopleinfo.people.field_access import check_patch, redact
+from peopleinfo.people.field_access import check_new, check_patch, redact
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.person import StoredPerson, is_id
 from peopleinfo.people.service import always_allow
@@ -178,7 +178,7 @@ class BatchResource:
             if self._limiter is not None and index:  # the request has paid for the first item
                 self._limiter.charge(req, resp, principal, cost(operation))
             if principal.hidden_fields:
-                _check_access(item, principal.hidden_fields)
+                _check_access(item, principal.hidden_fields, self._people.unique_identifiers)
             trail = audit_of(req)
             if trail is not None:
                 trail = trail.of_item(operation, item.person_id)
@@ -224,12 +224,14 @@ class BatchResource:
         )
 
 
-def _check_access(item: BatchItem, hidden: frozenset[str]) -> None:
+def _check_access(item: BatchItem, hidden: frozenset[str], unique: frozenset[str]) -> None:
     """Raise FieldAccessDenied if a principal with hidden fields must not perform the operation of an item."""
     if OPERATION_OF[item.operation].name not in FIELD_ACCESS_OPERATIONS:
         raise FieldAccessDenied(sorted(hidden))
     if item.operation == "patch":
         check_patch(item.data, hidden)
+    else:
+        check_new(item.data, hidden, unique)
 
 
 def _in_order(accepted: dict[int, _Accepted]) -> list[list[int]]:

@@ -15,7 +15,7 @@ from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import is_fresh, set_cache_status, set_private
 from peopleinfo.http.search_params import parse_search
 from peopleinfo.people import strict_json
-from peopleinfo.people.field_access import check_search
+from peopleinfo.people.field_access import check_new, check_search
 from peopleinfo.people.person import missing_fields, normalize
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class DataResource:
             reasons = tuple(FieldError(f"/{name}", "is required and must be a non-empty string") for name in missing)
             problems.respond(req, resp, _MISSING, "Missing required fields", reasons)
             return
+        if hidden := req.context.principal.hidden_fields:
+            check_new(data, hidden, self._people.unique_identifiers)
         if trail := audit_of(req):
             trail.record_intent(data)
         record = await self._people.create_legacy(data, principal=req.context.principal.name)

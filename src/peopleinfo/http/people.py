@@ -21,7 +21,7 @@ from peopleinfo.http.search_params import parse_query, parse_search
 from peopleinfo.http.text_search import PARAMETER, parse_text_search
 from peopleinfo.matching.errors import PossibleDuplicate
 from peopleinfo.people import strict_json
-from peopleinfo.people.field_access import check_patch, check_search, redact
+from peopleinfo.people.field_access import check_new, check_patch, check_search, redact
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.people_list import SORT_PARAMETERS
 from peopleinfo.people.store import CacheStatus
@@ -70,6 +70,8 @@ class PeopleResource:
         key = idempotency_key(req)
         create = self._checked.of(req, resp) if req.query_string else self._people.create
         data = await read_json(req, seconds=self._body_timeout)
+        if hidden := req.context.principal.hidden_fields:
+            check_new(data, hidden, self._people.unique_identifiers)
         if trail := audit_of(req):
             trail.record_intent(data)
         try:

@@ -33,7 +33,7 @@ class TrashResource:
         limit, cursor = parse_page(req.params)
         after = self._cursors.decode(cursor, _CONTEXT, principal.name) if cursor else None
         RESPONSES.require_room()
-        page = await self._trash.page(after=after, limit=limit, hidden=principal.hidden_fields)
+        page = await self._trash.page(after=after, limit=limit)
         if trail := audit_of(req):
             trail.set_ids(tuple(person.person_id for person in page.people))
         next_cursor = self._cursors.encode(page.next, _CONTEXT, principal.name) if page.next else None

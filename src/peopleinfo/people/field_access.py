@@ -50,6 +50,17 @@ def check_search(filters: Iterable[str], hidden: frozenset[str]) -> None:
         raise FieldAccessDenied(sorted(denied))
 
 
+def check_new(data: Any, hidden: frozenset[str], unique: frozenset[str]) -> None:
+    """Raise FieldAccessDenied if a new person has a hidden field that is `unique`: a conflict would reveal the value of another person."""
+    if isinstance(data, dict) and (denied := hidden_unique(data, hidden, unique)):
+        raise FieldAccessDenied(denied)
+
+
+def hidden_unique(fields: Iterable[str], hidden: frozenset[str], unique: frozenset[str]) -> list[str]:
+    """Return the `unique` fields among these that are hidden."""
+    return sorted(name for name in unique.intersection(fields) if is_hidden(name, hidden))
+
+
 def check_patch(patch: Any, hidden: frozenset[str]) -> None:
     """Raise FieldAccessDenied if a merge patch contains a hidden field, or is not an object and so replaces all fields."""
     if not isinstance(patch, dict):

@@ -95,6 +95,11 @@ class PeopleService:
         return self._index.plan.identifiers if self._index else ()
 
     @property
+    def unique_identifiers(self) -> frozenset[str]:
+        """The identifiers that no two people may share."""
+        return self._index.plan.unique if self._index else frozenset()
+
+    @property
     def finds_prefixes(self) -> bool:
         """Whether a search can find the start of a surname."""
         return self._index is None or self._index.is_readable

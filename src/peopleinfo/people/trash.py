@@ -11,7 +11,6 @@ from peopleinfo.people.field_access import visible_fields
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.history import update_time
 from peopleinfo.people.person import NAME_FIELDS, StoredPerson, decode_fields, timestamp
-from peopleinfo.people.store import MAX_HIDDEN_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +95,7 @@ class Trash:
         self._store = store
         self._age = age
         self._now = now
+        self.page = store.page
 
     @property
     def is_on(self) -> bool:
@@ -106,10 +106,6 @@ class Trash:
         """Move a person to the trash; see `TrashStore.add`. Requires that the trash is on."""
         expires_at = self._now() + (self._age or timedelta())
         await self._store.add(person_id, expected=expected, expires_at=expires_at, principal=principal)
-
-    async def page(self, *, after: bytes | None, limit: int, hidden: frozenset[str] = frozenset()) -> TrashPage:
-        """Return a page, whose number of people does not depend on the sizes of `hidden` fields."""
-        return await self._store.page(after=after, limit=min(limit, MAX_HIDDEN_PAGE) if hidden else limit)
 
     async def restore(self, person_id: str, *, principal: str | None = None) -> StoredPerson:
         """Move a person back from the trash. Raises PersonNotFound, IdentifierConflict."""
