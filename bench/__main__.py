@@ -26,6 +26,7 @@ BENCHMARKS = (
     "backup_copy",
     "search_quality",
     "matching",
+    "matching.held_back",
 )
 
 for name in sys.argv[1:] or BENCHMARKS:

@@ -77,18 +77,24 @@ def main() -> None:
 
 
 def _load(name: str) -> PeopleSet:
+    return load(write_rows(name))
+
+
+def write_rows(name: str) -> Path:
+    """Return the file of a set; write it if it does not exist. A set of the peers may be census:SEED:YEAR."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     file = FOLDER / f"{name}.ndjson"
     if not file.exists():
         if name in SEEDS:
-            rows = households.rows(SEEDS[name], FAMILIES, _names())
+            rows = households.rows(SEEDS[name], FAMILIES, census_names())
             file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         else:
             _run("people_sets.py", name)
-    return load(file)
+    return file
 
 
-def _names() -> households.Names:
+def census_names() -> households.Names:
+    """Return first names and surnames with the frequencies of a census."""
     people = list(census_people.people(20_000))
     surnames = [(person.person_surname or "").split("-")[0] for person in people]
     return households.Names([person.person_name or "" for person in people], surnames)

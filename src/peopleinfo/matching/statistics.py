@@ -23,7 +23,7 @@ _MAX_NAMES: Final = 1_000_000  # counted of each field
 _HASH_SIZE: Final = 8  # bytes
 _ROW_SIZE: Final = _HASH_SIZE + 4
 _CACHED: Final = 32_768  # values of a reader, at most 250 bytes each
-_MAX_COUNTED: Final = 2_000_000  # values in memory; beyond that, values of one person are forgotten
+_MAX_COUNTED: Final = 2_000_000  # values in memory; beyond that, the rarest values are forgotten
 
 
 class Statistics(msgspec.Struct, frozen=True, array_like=True):
@@ -107,7 +107,7 @@ class StatisticsBuilder:
         words = record.numbers | record.words
         self._addressed += bool(words)
         self._words.update(self._hasher.value("word", word) for word in words)
-        _forget_rare(self._words)
+        forget_rare(self._words)
 
     def build(self, counted_at: float, *, relatives: int = 0, related_people: int = 0) -> Statistics:
         """Return the statistics of the counted people."""
@@ -130,14 +130,19 @@ class StatisticsBuilder:
         if value:
             self._named[field] += 1
             self._values[field][self._hasher.value(field, value)] += 1
-            _forget_rare(self._values[field])
+            forget_rare(self._values[field])
 
 
 def _common(counts: Mapping[bytes, int], people: int) -> dict[bytes, int]:
     return {value: count for value, count in counts.items() if is_common(count, people)}
 
 
-def _forget_rare(counts: Counter[bytes]) -> None:
-    if len(counts) > _MAX_COUNTED:
-        for value in [value for value, count in counts.items() if count == 1]:
+def forget_rare(counts: Counter[bytes], limit: int = _MAX_COUNTED) -> None:
+    """Forget the rarest values if there are more than `limit`: at least half of them, because each call reads all."""
+    if len(counts) <= limit:
+        return
+    least = 1
+    while len(counts) > limit // 2:
+        for value in [value for value, count in counts.items() if count <= least]:
             del counts[value]
+        least += 1
