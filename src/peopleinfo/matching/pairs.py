@@ -54,7 +54,7 @@ class _Selected(NamedTuple):
     """The reference to the record itself, None if it is not known yet."""
 
     def others(self, person: Person, fetched: Mapping[bytes, Person]) -> dict[Person, int]:
-        """Return the fetched people, without the record itself and those who report the pair themselves."""
+        """Return the fetched people, without the record itself and the people that report the pair."""
         found = {ref: other for ref in self.seen if (other := fetched.get(ref))}
         own = self.own or next((ref for ref, other in found.items() if other.person_id == person.person_id), b"")
         return {
@@ -117,7 +117,7 @@ class PairFinder:
 def _select(record: MatchRecord, sub: bytes, found: dict[bytes, Hit], *, finds_itself: bool) -> _Selected:
     """Return the people to fetch for a record.
 
-    Of those who are no candidates, only people with the same birthdate can be probable, and people with the same surname at one address relatives.
+    Of the others, only people with the same birthdate can be probable, and people with the same surname at one address relatives.
     With `finds_itself`, the only person with the keys and the sub of the record is the record, which is not fetched.
     """
     kinds = frozenset(kind for kind, _ in key_values(record))
