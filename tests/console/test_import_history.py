@@ -1,7 +1,11 @@
-"""The page "Import history": an import with a wrong mapping is undone in the browser."""
+"""The page "Import history": an import with a wrong mapping is undone in the browser.
+
+IMPORT_ROWS sets the number of imported rows of a longer run.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
     from playwright.sync_api import Page
 
-ROWS = 1_500  # two batches of the log
+ROWS = int(os.environ.get("IMPORT_ROWS", "1500"))  # two batches of the log
 
 
 @pytest.mark.parametrize("size", ["desktop"])
