@@ -237,3 +237,22 @@ async def test_operator_merges_no_pair_that_a_reviewer_decided_or_that_is_no_lon
     await store.replace(fifth, changed, expected=1, current=await store.get(fifth))
     assert [outcome for *_, outcome in await merge_certain(store, clock)] == ["not-certain"]
     assert list(await store.merge_group(fourth)) == [fourth]
+
+
+async def test_note_of_a_decision_is_stored_encrypted(store: OpenedStore, clock: Clock) -> None:
+    await stored(store, ANNA, SIMILAR)
+    await scan(store, clock)
+    review = review_of(store, clock)
+    [pair] = (await review.page("open", limit=9)).pairs
+    decided = await review.decide(pair.link.pair, "different", by="clerk", note="cousins")
+    assert await review.decide(pair.link.pair, "different", by="clerk", note="cousins") == decided
+    assert [one.link.note for one in (await review.page("different", limit=9)).pairs] == ["cousins"]
+    assert (await review.get(pair.link.pair)).link.note == "cousins"
+    assert store.matches is not None
+    link = await store.matches.links.get(pair.link.first, pair.link.second)
+    assert link is not None
+    assert link.note
+    assert "cousins" not in link.note
+    copied = msgspec.structs.replace(link, version=link.version + 1, note="of another store")
+    assert await store.matches.links.put(copied)
+    assert (await review.get(pair.link.pair)).link.note == ""

@@ -10,6 +10,7 @@ from peopleinfo.errors import StoreUnavailable
 from peopleinfo.matching.candidates import at_least
 from peopleinfo.matching.errors import PairNotFound
 from peopleinfo.matching.links import Link
+from peopleinfo.matching.notes import EncryptedNotes, note_cipher
 from peopleinfo.matching.reviewer_decisions import are_different, equal_identifiers
 from peopleinfo.matching.scoring import GRADES, MIN_PROBABLE
 from peopleinfo.matching.service import MatchOptions
@@ -67,11 +68,12 @@ class Review:
         self._matches = matches
         self._people = people
         self._now = now
+        self._cipher = note_cipher(matches.secret)
 
     @property
     def _links(self) -> LinkStore:
         """The stored pairs. Raises DuplicatesDisabled."""
-        return self._matches.index.links
+        return EncryptedNotes(self._matches.index.links, self._cipher)
 
     async def page(
         self, state: LinkState, grade: Grade | None = None, *, after: bytes | None = None, limit: int

@@ -81,6 +81,7 @@ class MatchService:
         """`identifiers` names the custom fields that identify a person; `estimate` returns the number of people, `clock` the time in seconds."""
         self._index = index
         self._store = store
+        self.secret = secret
         self.hasher = MatchEntries(secret).hasher
         """Derives the keys of records."""
         self._identifiers = tuple(identifiers)
