@@ -319,7 +319,7 @@ async def test_framework_handles_every_exception(store: SqliteStore) -> None:
 VARYING = (
     b"X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 443\r\n",
     b"x-amzn-trace-id: Root=1-67891233-abcdef012345678912345678\r\n",
-    b"X-REQUEST-ID:\r\nTraceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
+    b"X-REQUEST-ID:\r\nTraceparent:00-12345678901234567890123456789012-1234567890123456-01\r\n",
     b"x-request-id: \xc3\xbc\t;\r\n" * 3,
 )
 
