@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import pytest
 from hypothesis import settings
@@ -35,16 +35,20 @@ from peopleinfo.errors import (
 )
 from peopleinfo.people import strict_json
 from peopleinfo.people.idempotency import IDEMPOTENCY_TTL, IdempotencyKey
-from peopleinfo.people.person import PersonData, StoredPerson, split_record, timestamp
+from peopleinfo.people.person import PersonData, StoredPerson, decode_fields, split_record, timestamp
+from peopleinfo.people.query import parse
 from peopleinfo.people.store import Checkpoint
+from peopleinfo.people.text_ranking import Comparison, Found, rank
+from peopleinfo.people.text_search import PeopleSearch
 from tests import dynamodb_servers
 from tests.conftest import leaked_resources
-from tests.store_kinds import Clock, find_all, open_store, person_data, person_filter, scan_all
+from tests.store_kinds import CACHED, Clock, find_all, open_store, person_data, person_filter, scan_all
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from peopleinfo.people.store import Store
+    from peopleinfo.stores.sqlite.store import SqliteStore
 
 T = TypeVar("T")
 
@@ -292,6 +296,19 @@ class Model(RuleBasedStateMachine):
             if expected.key.startswith(PREFIXES[prefix]) and expected.matches(filters, prefix=prefix)
         ]
         self.assert_order(found, sorted(matching, key=lambda expected: expected.key.encode()))
+
+    @precondition(lambda self: self.kind != CACHED)  # a cache has no part in this search
+    @rule(text=surnames | names)
+    def search_by_text(self, text: str) -> None:
+        index = cast("SqliteStore", self.store).search
+        found = self.run(PeopleSearch(index).find(parse(text), limit=1_000, forgiving=False))
+        comparison = Comparison(parse(text), (), forgiving=False)
+        compared = [comparison.match(decode_fields(expected.record.body)) for expected in self.people.values()]
+        ranked = rank(match for match in compared if match is not None)
+        ids = [person.fields["person_id"] for person in found.people]
+        whole = {match.person_id for match in ranked if match.found < Found.PREFIX}
+        assert ids == [match.person_id for match in ranked if match.person_id in ids]
+        assert whole <= set(ids)
 
     @rule(filters=refinements, limit=limits, segments=st.integers(1, 4))
     def scan(self, filters: Refinement, limit: int, segments: int) -> None:
