@@ -9,6 +9,7 @@ import pytest
 
 from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.people.history import HistoryLimits, Operation, Origin, PersonVersion
+from peopleinfo.people.history_service import HistoryService
 from peopleinfo.people.store import PAGE_SIZE
 from tests.store_kinds import ALL_STORES, Clock, open_store, person_data, scan_all
 
@@ -86,6 +87,22 @@ async def test_pages_have_each_version_once(store: OpenedStore, limit: int) -> N
     assert [version.body for version in found] == bodies
     page = await store.read_versions(created.person_id, after=14, limit=limit)
     assert (page.versions, page.more) == ([], False)
+
+
+async def test_pages_list_a_thousand_versions(tmp_path: Path, clock: Clock) -> None:
+    async with open_store("sqlite", tmp_path, clock) as store:
+        store._writer._db.execute("PRAGMA synchronous = OFF")  # type: ignore[attr-defined] # no power failures here
+        record = await store.create(person_data("Often"))
+        for number in range(999):
+            record = await store.replace(record.person_id, person_data("Often", str(number)), expected=number + 1)
+        history = HistoryService(store)
+        found: list[tuple[int, list[str] | None]] = []
+        after: int | None = 0
+        while after is not None:
+            page, after = await history.summaries(record.person_id, after=after, limit=300)
+            found += [(one.version, one.fields) for one in page]
+    assert [version for version, _ in found] == list(range(1, 1_001))
+    assert {tuple(fields or ()) for _, fields in found[1:]} == {("person_name",)}
 
 
 async def test_page_ends_with_the_version_that_fills_it(store: OpenedStore) -> None:
