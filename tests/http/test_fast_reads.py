@@ -16,6 +16,7 @@ from peopleinfo.auth.principal import BOOTSTRAP_ADMIN, Principal, Scope
 from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.http.cursors import Cursors
 from peopleinfo.http.fast_reads import FastReads
+from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.request_limits import RateLimiter
 from peopleinfo.people.person import PersonData
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -286,6 +287,16 @@ async def test_known_read_needs_no_framework(store: SqliteStore) -> None:
     page = fast.respond(request(None, "/v1/people?surname=FAST"), [])
     assert isinstance(page, bytes)
     assert page.endswith(b'{"people":[%b],"next_cursor":null}' % record.body)
+
+
+async def test_framework_refuses_a_page_when_the_memory_budget_is_used_up(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = fast_reads(store)
+    search = request(None, "/v1/people?surname=FAST")
+    assert fast.respond(search, [])
+    monkeypatch.setattr(RESPONSES, "used", RESPONSES.size)
+    assert fast.respond(search, []) is None
 
 
 async def test_framework_handles_every_exception(store: SqliteStore) -> None:
