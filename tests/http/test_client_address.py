@@ -10,8 +10,8 @@ import pytest
 from falcon import testing
 
 from peopleinfo.auth.api_keys import generate_key
+from peopleinfo.auth.rate_limit import MAX_FAILURES
 from peopleinfo.http.client_address import UNKNOWN, canonical, client_address, network
-from peopleinfo.http.middleware.request_limits import MAX_FAILURES
 from tests.http.serving import ADMIN_KEY, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer
 

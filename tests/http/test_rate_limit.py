@@ -10,10 +10,10 @@ import pytest
 from falcon import testing
 
 from peopleinfo.auth.api_keys import generate_key
-from peopleinfo.auth.rate_limit import TokenBuckets
+from peopleinfo.auth.rate_limit import MAX_FAILURES, MAX_PUBLIC_REQUESTS, TokenBuckets
 from peopleinfo.errors import RateLimitExceeded
 from peopleinfo.http.middleware.auth import AuthMiddleware
-from peopleinfo.http.middleware.request_limits import MAX_FAILURES, MAX_PUBLIC_REQUESTS, RateLimiter
+from peopleinfo.http.middleware.request_limits import RateLimiter
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, serving
 from tests.http.test_authentication import bearer, make_key
 

@@ -1,4 +1,4 @@
-"""Rate limiting with a token bucket for each client."""
+"""Rate limits with a token bucket for each client."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from peopleinfo.errors import RateLimitExceeded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_FAILURES: Final = 30  # failed authentications per minute and network
+MAX_PUBLIC_REQUESTS: Final = 6_000  # requests of public routes per minute and network
 MAX_BUCKETS: Final = 20_000  # then the oldest bucket is evicted, and its client starts with a full one
 
 

@@ -149,6 +149,7 @@ def _config(app: Application, settings: Settings, connections: int) -> Config:
     import uvicorn
 
     from peopleinfo.http.fast_protocol import FastProtocol
+    from peopleinfo.http.headers import RESPONSE_HEADERS
 
     return uvicorn.Config(
         app,
@@ -161,7 +162,7 @@ def _config(app: Application, settings: Settings, connections: int) -> Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        headers=[("X-Content-Type-Options", "nosniff")],
+        headers=RESPONSE_HEADERS,
         limit_concurrency=connections,
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
         timeout_keep_alive=_KEEP_ALIVE_TIMEOUT,

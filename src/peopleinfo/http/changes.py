@@ -15,9 +15,9 @@ from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.auth import credential_of
 from peopleinfo.http.people import set_private
-from peopleinfo.http.search_params import MAX_WAIT, parse_limit, parse_number
+from peopleinfo.http.search_params import parse_limit, parse_number
 from peopleinfo.people import strict_json
-from peopleinfo.people.change_watch import ChangeWatch
+from peopleinfo.people.change_watch import MAX_WAIT, ChangeWatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from peopleinfo.errors import Overloaded
-from peopleinfo.http.headers import MAX_HEADERS, is_host
+from peopleinfo.http.headers import MAX_HEADERS, RESPONSE_HEADERS, is_host
 from peopleinfo.http.memory_budget import RECEIVED, RESPONSES
 from peopleinfo.http.problems import MEDIA_TYPE
 from peopleinfo.http.uvicorn_cycle import Cycle, Flow
@@ -46,6 +46,7 @@ _SMALL_HEAD: Final = 4 * MAX_HEADERS  # bytes; headers of this size cannot excee
 _HEAD_END: Final = b"\r\n\r\n"
 _CHECKED: Final = frozenset({b"host", b"expect", b"transfer-encoding"})
 
+_RESPONSE_HEADERS: Final = "".join(f"{name}: {value}\r\n" for name, value in RESPONSE_HEADERS)
 _DETAILS: Final = {
     400: "the request is not valid HTTP/1.1",
     408: f"the request headers did not arrive within {HEADER_TIMEOUT:g} seconds; send the request again",
@@ -391,7 +392,7 @@ class Protocol(HttpToolsProtocol):
         retry_after = "Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
-            f"X-Content-Type-Options: nosniff\r\n{retry_after}Connection: close\r\n\r\n"
+            f"{_RESPONSE_HEADERS}{retry_after}Connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

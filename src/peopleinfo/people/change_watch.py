@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.history_service import HistoryService
 
+MAX_WAIT: Final = 60  # seconds that a request waits for a change
 _INTERVAL: Final = 0.5  # seconds between two reads of the feed
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.auth.principal import ANONYMOUS, Scope
-from peopleinfo.auth.rate_limit import TokenBuckets
+from peopleinfo.auth.rate_limit import MAX_FAILURES, MAX_PUBLIC_REQUESTS, TokenBuckets
 from peopleinfo.http.client_address import client_address, network
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from peopleinfo.auth.principal import Principal
     from peopleinfo.http.openapi.operation_types import Operation
 
-MAX_FAILURES: Final = 30  # failed authentications per minute and network
-MAX_PUBLIC_REQUESTS: Final = 6_000  # requests of public routes per minute and network
 _BULK_COSTS: Final = {
     "exportPeople": 100,
     "exportFound": 100,

@@ -10,7 +10,7 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.http.openapi.history_schemas import ChangePage, HistoryPage, RestoreBody
 from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
 from peopleinfo.http.openapi.schemas import Cursor, Limit, Person
-from peopleinfo.http.search_params import MAX_WAIT
+from peopleinfo.people.change_watch import MAX_WAIT
 
 _Wait = Annotated[int, Meta(ge=0, le=MAX_WAIT)]
 
