@@ -59,7 +59,8 @@ class KnownHeaders:
         by_name = dict(constant)
         lines = _VARYING.sub(b"", head)
         is_plain = len(by_name) == len(constant) == lines.count(b"\n") - _ENDS  # no line is repeated or folded
-        if not is_plain or not by_name.keys() <= _NEUTRAL or len(head) > _MAX_HEAD_SIZE:
+        is_complete = b"host" in by_name and by_name.keys() <= _NEUTRAL  # HTTP/1.0 needs no Host
+        if not is_plain or not is_complete or len(head) > _MAX_HEAD_SIZE:
             return
         header = by_name.get(b"authorization")
         credential = "" if header is None else bearer(header.decode("latin-1"))
