@@ -38,7 +38,7 @@ from peopleinfo.people.idempotency import IDEMPOTENCY_TTL, IdempotencyKey
 from peopleinfo.people.person import PersonData, StoredPerson, decode_fields, split_record, timestamp
 from peopleinfo.people.query import parse
 from peopleinfo.people.store import Checkpoint
-from peopleinfo.people.text_ranking import Comparison, Found, rank
+from peopleinfo.people.text_ranking import Comparison, rank
 from peopleinfo.people.text_search import PeopleSearch
 from tests import dynamodb_servers
 from tests.conftest import leaked_resources
@@ -305,10 +305,7 @@ class Model(RuleBasedStateMachine):
         comparison = Comparison(parse(text), (), forgiving=False)
         compared = [comparison.match(decode_fields(expected.record.body)) for expected in self.people.values()]
         ranked = rank(match for match in compared if match is not None)
-        ids = [person.fields["person_id"] for person in found.people]
-        whole = {match.person_id for match in ranked if match.found < Found.PREFIX}
-        assert ids == [match.person_id for match in ranked if match.person_id in ids]
-        assert whole <= set(ids)
+        assert [person.fields["person_id"] for person in found.people] == [match.person_id for match in ranked]
 
     @rule(filters=refinements, limit=limits, segments=st.integers(1, 4))
     def scan(self, filters: Refinement, limit: int, segments: int) -> None:

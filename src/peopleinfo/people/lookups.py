@@ -150,7 +150,10 @@ def _joined(query: Query, *, is_readable: bool) -> Iterator[Lookup]:
     for size in range(2, len(words) + 1):
         for start in range(len(words) - size + 1):
             rest = [word for word in (*words[:start], *words[start + size :]) if word not in PARTICLES]
-            yield Lookup(NAME + "".join(words[start : start + size]), _filters(rest, is_readable=is_readable))
+            joined, others = NAME + "".join(words[start : start + size]), _filters(rest, is_readable=is_readable)
+            yield Lookup(joined, others)
+            if is_readable:
+                yield Lookup(joined, others, is_prefix=True)
     if len(words) == 2 and all(map(is_cjk, words)):  # noqa: PLR2004 - surname and first name, in either order
         yield from (Lookup(NAME + second + first) for first, second in pairwise(words))
 
