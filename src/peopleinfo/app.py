@@ -315,7 +315,7 @@ class Application:
         from peopleinfo.http.services import Services  # noqa: PLC0415
         from peopleinfo.http.sessions import Sessions  # noqa: PLC0415
         from peopleinfo.http.shutdown import GracefulShutdown  # noqa: PLC0415
-        from peopleinfo.matching.creation import NewRecords  # noqa: PLC0415
+        from peopleinfo.matching.creation_check import NewRecords  # noqa: PLC0415
         from peopleinfo.telemetry import metrics  # noqa: PLC0415
         from peopleinfo.telemetry.access_log import AccessLog  # noqa: PLC0415
         from peopleinfo.telemetry.multiprocess import Workers  # noqa: PLC0415

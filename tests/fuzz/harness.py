@@ -25,7 +25,7 @@ from tests.workbooks import part, raw_workbook
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from peopleinfo.bulk.updates import ImportStore
+    from peopleinfo.bulk.keyed_updates import ImportStore
 
 TODAY: Final = date(2026, 11, 27)
 _NOW: Final = datetime(2026, 11, 27, tzinfo=UTC)

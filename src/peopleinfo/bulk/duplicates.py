@@ -15,7 +15,7 @@ from peopleinfo.people.person import PersonData
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from peopleinfo.bulk.decisions import Decision
+    from peopleinfo.bulk.row_decisions import Decision
     from peopleinfo.bulk.rows import RowResult
     from peopleinfo.bulk.upsert_options import DuplicateMode
     from peopleinfo.matching.batch import BatchCandidate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.bulk.decisions import Decision, KeyedRow
+from peopleinfo.bulk.row_decisions import Decision, KeyedRow
 from peopleinfo.bulk.row_validation import validate, without_read_only_fields
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.identifiers import is_same, keys_of, values_of

@@ -11,7 +11,7 @@ from peopleinfo.bulk.import_undo import ImportUndo
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from peopleinfo.bulk.updates import ImportStore
+    from peopleinfo.bulk.keyed_updates import ImportStore
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.import_log import ImportCounts, ImportEntry, ImportLog, ImportState, LeftPerson
     from peopleinfo.people.service import PeopleService

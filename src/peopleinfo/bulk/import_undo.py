@@ -27,7 +27,7 @@ from peopleinfo.people.store import Checkpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from peopleinfo.bulk.updates import ImportStore
+    from peopleinfo.bulk.keyed_updates import ImportStore
     from peopleinfo.people.history import PersonVersion
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.import_log import ImportBatch, ImportEntry, ImportLog

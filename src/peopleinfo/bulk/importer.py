@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from peopleinfo.bulk.decisions import Decision
 from peopleinfo.bulk.duplicates import queue, row_duplicates, with_ids
-from peopleinfo.bulk.existing import ExistingRecords
+from peopleinfo.bulk.existing_records import ExistingRecords
 from peopleinfo.bulk.identifier_keys import identifier_keys
 from peopleinfo.bulk.import_record import UNKNOWN_FILE, ImportFile, ImportRecord
+from peopleinfo.bulk.keyed_updates import Updates, keyed_row
+from peopleinfo.bulk.row_decisions import Decision
 from peopleinfo.bulk.row_validation import validate
 from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.bulk.unique_rows import UniqueRows
-from peopleinfo.bulk.updates import Updates, keyed_row
 from peopleinfo.bulk.upsert_options import DEFAULT_UPSERT, UpsertOptions
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import FieldError, IdempotencyKeyConflict
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from datetime import date, datetime
 
-    from peopleinfo.bulk.updates import ImportStore
+    from peopleinfo.bulk.keyed_updates import ImportStore
     from peopleinfo.matching.review import Review
     from peopleinfo.matching.scoring import Grade
     from peopleinfo.matching.service import MatchService

@@ -15,8 +15,8 @@ from peopleinfo.people.person import PersonData
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from peopleinfo.bulk.decisions import Decision
     from peopleinfo.bulk.identifier_keys import PeopleByKey
+    from peopleinfo.bulk.row_decisions import Decision
     from peopleinfo.people.search_index import SearchIndex
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Longer than the idle timeout of a load balancer (AWS: 60), which must never send into a closed connection.
 _KEEP_ALIVE_TIMEOUT: Final = 75
 _OTHER_FILES: Final = 256  # open files of a process other than client connections: store, cache, log
-_SHUTDOWN_TIMEOUT: Final = 30  # for requests in progress
 
 
 @options.of_every_setting
@@ -150,6 +149,7 @@ def _config(app: Application, settings: Settings, connections: int) -> Config:
 
     from peopleinfo.http.fast_protocol import FastProtocol
     from peopleinfo.http.headers import RESPONSE_HEADERS
+    from peopleinfo.http.shutdown import REQUESTS_TIMEOUT
 
     return uvicorn.Config(
         app,
@@ -164,6 +164,6 @@ def _config(app: Application, settings: Settings, connections: int) -> Config:
         proxy_headers=False,
         headers=RESPONSE_HEADERS,
         limit_concurrency=connections,
-        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
+        timeout_graceful_shutdown=REQUESTS_TIMEOUT,
         timeout_keep_alive=_KEEP_ALIVE_TIMEOUT,
     )

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldError, IdempotentPersonDeleted, InvalidSearch
-from peopleinfo.matching.creation import counts
+from peopleinfo.matching.creation_check import counts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from falcon.asgi import Request, Response
 
-    from peopleinfo.matching.creation import NewRecords
+    from peopleinfo.matching.creation_check import NewRecords
     from peopleinfo.people.idempotency import ClientKey
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService

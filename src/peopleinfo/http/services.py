@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.http.shutdown import GracefulShutdown
-    from peopleinfo.matching.creation import NewRecords
+    from peopleinfo.matching.creation_check import NewRecords
     from peopleinfo.matching.merge_service import MergeService
     from peopleinfo.matching.review import Review
     from peopleinfo.matching.service import MatchService

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo import signals
 
 if TYPE_CHECKING:
     from types import FrameType
+
+REQUESTS_TIMEOUT: Final = 30  # seconds for the requests in progress, after the drain period
 
 
 class GracefulShutdown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from peopleinfo.bulk.decisions import Decision, KeyedRow
+from peopleinfo.bulk.row_decisions import Decision, KeyedRow
 from peopleinfo.bulk.row_validation import own_fields, validate, without_read_only_fields
 from peopleinfo.bulk.rows import as_cell
 from peopleinfo.errors import (

@@ -16,7 +16,7 @@ from peopleinfo.people.person_filter import PersonFilter, Search
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from peopleinfo.bulk.decisions import Decision
+    from peopleinfo.bulk.row_decisions import Decision
     from peopleinfo.people.store import PersonReader
 
 _PAGE_LIMIT: Final = 1_000
