@@ -221,3 +221,5 @@ async def main(folder: Path, table: str, endpoint: str, skew: float, changes: in
 if __name__ == "__main__":
     folder, table, endpoint, skew, changes, seed = sys.argv[1:]
     asyncio.run(main(Path(folder), table, endpoint, float(skew), int(changes), int(seed)))
+    sys.stdout.flush()
+    os._exit(0)  # like `peopleinfo.__main__`: a thread of pyreqwest may abort the finalization of the interpreter
