@@ -96,6 +96,7 @@ def test_killed_worker_is_replaced_without_data_loss(tmp_path: Path) -> None:
 def test_worker_that_cannot_start_does_not_end_the_others(tmp_path: Path) -> None:
     store, away = tmp_path / "people.db", tmp_path / "away.db"
     with started(tmp_path, workers=2) as server:
+        wait_for_all(server, 2)  # the service ends if a worker of its start cannot start
         killed, other = workers_of(server)
         store.rename(away)  # so that no worker can start
         killed.kill()
@@ -107,6 +108,14 @@ def test_worker_that_cannot_start_does_not_end_the_others(tmp_path: Path) -> Non
         while len(workers_of(server)) < 2 or not all(is_live(server) for _ in range(4)):
             time.sleep(0.1)
         assert server.terminate() == 0
+
+
+def wait_for_all(server: Server, count: int) -> None:
+    """Wait until so many workers have responded."""
+    responded: set[str] = set()
+    while len(responded) < count:
+        with httpx.Client(base_url=server.url, timeout=HANG_TIMEOUT) as client:
+            responded.add(worker(client))
 
 
 def is_live(server: Server) -> bool:
