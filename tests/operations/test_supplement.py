@@ -21,6 +21,7 @@ from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import PersonMerged
 from peopleinfo.matching.links import Link
+from peopleinfo.matching.notes import EncryptedNotes, note_cipher
 from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.index_entries import IndexPlan
@@ -87,8 +88,7 @@ class People:
         trashed = await self._merge(created[6], created[7])
         assert undone.version == trashed.version == 2
         await self.store.trash.add(trashed.person_id, expires_at=self.clock.now() + EXPIRY)
-        assert self.store.matches is not None
-        await self.store.matches.links.put(_decided(created[4].person_id, created[8].person_id))
+        await links_of(self.store).put(_decided(created[4].person_id, created[8].person_id))
         updated = {"person_id": created[8].person_id, "person_surname": "Imported"}
         await run_import(self.store, self.clock, [updated, {"person_surname": "New"}])
 
@@ -105,6 +105,12 @@ class People:
         assert result.merge_id is not None
         self.merges.append(result.merge_id)
         return await self.store.get(survivor.person_id)
+
+
+def links_of(store: OpenedStore) -> EncryptedNotes:
+    """Return the reviewed pairs of a store as a reviewer reads them."""
+    assert store.matches is not None
+    return EncryptedNotes(store.matches.links, note_cipher(store.secret))
 
 
 def _decided(first: str, second: str) -> Link:
@@ -132,11 +138,8 @@ async def contents(store: OpenedStore, people: People) -> dict[str, Any]:
         for each in imports
         async for one in iter_batches(store.imports, bytes.fromhex(each.import_id))
     ]
-    assert store.matches is not None
     links = [
-        (one.pair, one.state, one.by, one.note)
-        for each in people.ids
-        for one in await store.matches.links.of_person(each)
+        (one.pair, one.state, one.by, one.note) for each in people.ids for one in await links_of(store).of_person(each)
     ]
     return {
         "people": sorted(await scan_all(store)),

@@ -13,7 +13,8 @@ from peopleinfo.bulk.import_record import ImportFile, decrypt_file, encrypt_file
 from peopleinfo.errors import ImportUndone, PersonNotFound, VersionConflict
 from peopleinfo.matching.links import STATES, Link
 from peopleinfo.matching.merge_store import MergeRecord, MergeStore, StoredLog, decode_log, encode_log, reencoded
-from peopleinfo.matching.scoring import GRADES
+from peopleinfo.matching.notes import EncryptedNotes, note_cipher
+from peopleinfo.matching.review import ALL_GRADES
 from peopleinfo.people.history import Operation, Origin, PersonVersion, default_operation, update_time
 from peopleinfo.people.import_log import (
     UNDO_STATES,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from peopleinfo.matching.candidates import MatchIndex
+    from peopleinfo.matching.links import LinkStore
     from peopleinfo.people.trash import TrashedPerson, TrashStore
 
 _PAGE: Final = 100  # people in the trash, links or imports read at a time
@@ -87,7 +89,7 @@ class ArchivedDeletion(msgspec.Struct, frozen=True, tag="deleted"):
 
 
 class ArchivedLink(msgspec.Struct, frozen=True, tag="pair"):
-    """A pair of possible duplicates."""
+    """A pair of possible duplicates, with its note unencrypted."""
 
     link: Link
 
@@ -147,7 +149,7 @@ async def iter_supplement(store: ArchivedStore) -> AsyncIterator[SupplementBatch
             yield batch
     async for batch in _iter_trash(store):
         yield batch
-    async for batch in _iter_links(store.matches):
+    async for batch in _iter_links(store):
         yield batch
     async for batch in _iter_imports(store):
         yield batch
@@ -163,7 +165,7 @@ async def store_entries(store: ArchivedStore, entries: Sequence[Entry]) -> None:
             case ArchivedDeletion():
                 await _store_deletion(store.trash, entry)
             case ArchivedLink(link):
-                await _store_link(store.matches, link)
+                await _store_link(_links_of(store), link)
             case ArchivedImport(entry=imported, file=file):
                 await _store_import(store, imported, file)
             case ArchivedImportBatch():
@@ -213,11 +215,14 @@ async def _iter_trash(store: ArchivedStore) -> AsyncIterator[SupplementBatch]:
             return
 
 
-async def _iter_links(matches: MatchIndex | None) -> AsyncIterator[SupplementBatch]:
-    for state in STATES if matches is not None else ():
+async def _iter_links(store: ArchivedStore) -> AsyncIterator[SupplementBatch]:
+    links = _links_of(store)
+    if links is None:
+        return
+    for state in STATES:
         after: bytes | None = None
-        while matches is not None:
-            page = await matches.links.page(state, [grade for grade, _ in GRADES], after=after, limit=_PAGE)
+        while True:
+            page = await links.page(state, ALL_GRADES, after=after, limit=_PAGE)
             yield SupplementBatch([ArchivedLink(link) for link in page.links])
             if (after := page.next) is None:
                 break
@@ -236,6 +241,11 @@ async def _iter_imports(store: ArchivedStore) -> AsyncIterator[SupplementBatch]:
         before = entries[-1].import_id
 
 
+def _links_of(store: ArchivedStore) -> LinkStore | None:
+    """Return the links with their notes, which each store encrypts with its own key; None without a match index."""
+    return EncryptedNotes(store.matches.links, note_cipher(store.secret)) if store.matches is not None else None
+
+
 async def _store_deletion(trash: TrashStore, deletion: ArchivedDeletion) -> None:
     with suppress(PersonNotFound, VersionConflict):  # deleted before, or changed since
         await trash.add(
@@ -247,14 +257,14 @@ async def _store_deletion(trash: TrashStore, deletion: ArchivedDeletion) -> None
         )
 
 
-async def _store_link(matches: MatchIndex | None, link: Link) -> None:
-    if matches is None:
+async def _store_link(links: LinkStore | None, link: Link) -> None:
+    if links is None:
         return
-    stored = await matches.links.get(link.first, link.second)
+    stored = await links.get(link.first, link.second)
     if stored is None:
-        await matches.links.put(msgspec.structs.replace(link, version=1))
+        await links.put(msgspec.structs.replace(link, version=1))
     elif stored.at < link.at:
-        await matches.links.put(msgspec.structs.replace(link, version=stored.version + 1))
+        await links.put(msgspec.structs.replace(link, version=stored.version + 1))
 
 
 async def _store_import(store: ArchivedStore, entry: ImportEntry, file: ImportFile) -> None:

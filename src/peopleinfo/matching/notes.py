@@ -54,7 +54,7 @@ class EncryptedNotes:
         return page._replace(links=[self._decrypted(link) for link in page.links])
 
     def _decrypted(self, link: Link) -> Link:
-        """Return a link with its note, or without one if the link was copied from a store with another secret."""
+        """Return a link with its note, or without one if the note cannot be decrypted with the secret of this store."""
         if not link.note:
             return link
         try:
