@@ -29,8 +29,9 @@ from peopleinfo.people.version_archive import encode_history
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from peopleinfo.bulk.archived_store import ArchivedStore
     from peopleinfo.bulk.backup_storage import BackupStorage
-    from peopleinfo.bulk.supplement import ArchivedStore, SupplementBatch
+    from peopleinfo.bulk.supplement import SupplementBatch
     from peopleinfo.people.store import PersonReader
 
 PART_ROWS: Final = 20_000  # records

@@ -21,7 +21,7 @@ from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader, PersonS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from peopleinfo.bulk.supplement import ArchivedStore
+    from peopleinfo.bulk.archived_store import ArchivedStore
     from peopleinfo.people.store import Page
     from peopleinfo.people.trash import TrashStore
     from peopleinfo.people.version_archive import PersonHistory, VersionArchive

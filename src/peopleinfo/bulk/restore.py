@@ -18,8 +18,8 @@ from peopleinfo.people.version_archive import decode_histories
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from peopleinfo.bulk.archived_store import ArchivedStore
     from peopleinfo.bulk.backup_storage import BackupStorage
-    from peopleinfo.bulk.supplement import ArchivedStore
     from peopleinfo.people.version_archive import PersonHistory
 
 _BATCH_ROWS: Final = 2_000  # records stored at a time

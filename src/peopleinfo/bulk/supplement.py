@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from peopleinfo.bulk.import_record import ImportFile, decrypt_file, encrypt_file, iter_batches
 from peopleinfo.errors import ImportUndone, PersonNotFound, VersionConflict
 from peopleinfo.matching.links import STATES, Link
-from peopleinfo.matching.merge_store import MergeRecord, MergeStore, StoredLog, decode_log, encode_log, reencoded
+from peopleinfo.matching.merge_store import MergeRecord, StoredLog, decode_log, encode_log, reencoded
 from peopleinfo.matching.notes import EncryptedNotes, note_cipher
 from peopleinfo.matching.review import ALL_GRADES
 from peopleinfo.people.history import Operation, Origin, PersonVersion, default_operation, update_time
@@ -27,12 +27,12 @@ from peopleinfo.people.import_log import (
     batch_key,
 )
 from peopleinfo.people.person import StoredPerson, decode_header, timestamp
-from peopleinfo.people.version_archive import PersonHistory, VersionArchive
+from peopleinfo.people.version_archive import PersonHistory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from peopleinfo.matching.candidates import MatchIndex
+    from peopleinfo.bulk.archived_store import ArchivedStore
     from peopleinfo.matching.links import LinkStore
     from peopleinfo.people.trash import TrashedPerson, TrashStore
 
@@ -40,34 +40,6 @@ _PAGE: Final = 100  # people in the trash, links or imports read at a time
 _MAX_ATTEMPTS: Final = 20  # reads of a merge that changes at the same time
 _RETRY_SECONDS: Final = 0.1
 _IMPORT_STATES: Final = (ImportState.STARTED, ImportState.FINISHED)
-
-
-class ArchivedStore(Protocol):
-    """The parts of a store that backups and copies read and write besides its current records."""
-
-    @property
-    def archive(self) -> VersionArchive:
-        """The histories of people."""
-
-    @property
-    def trash(self) -> TrashStore:
-        """The deleted people that can be restored."""
-
-    @property
-    def merges(self) -> MergeStore:
-        """The merges of the records."""
-
-    @property
-    def imports(self) -> ImportLog:
-        """The log of imports."""
-
-    @property
-    def matches(self) -> MatchIndex | None:
-        """The match index, None if the store has none."""
-
-    @property
-    def secret(self) -> bytes:
-        """The secret of the store."""
 
 
 class ArchivedMerge(msgspec.Struct, frozen=True, tag="merge", omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from peopleinfo.bulk.archived_store import ArchivedStore
 from peopleinfo.people.people_list import ListIndex
 from peopleinfo.people.search_index import SearchIndex
 from peopleinfo.people.store import CachedReader, ImmediateReader, Store
@@ -22,12 +23,8 @@ class StoreIndex(SearchIndex, ListIndex, Protocol):
     """The search index of a store, which also lists people by name."""
 
 
-class OpenedStore(Store, Protocol):
-    """A store as its factory opens it, with the secret and the credentials that are stored in the same place."""
-
-    @property
-    def secret(self) -> bytes:
-        """32 random bytes, generated when the store is created, from which all processes derive keys."""
+class OpenedStore(Store, ArchivedStore, Protocol):
+    """A store as its factory opens it, with the credentials that are stored in the same place."""
 
     @property
     def api_keys(self) -> ApiKeyStore:
@@ -38,28 +35,8 @@ class OpenedStore(Store, Protocol):
         """The store of ended console sessions."""
 
     @property
-    def imports(self) -> ImportLog:
-        """The log of imports."""
-
-    @property
-    def archive(self) -> VersionArchive:
-        """The histories of people, for backups and copies."""
-
-    @property
-    def trash(self) -> TrashStore:
-        """The deleted people that can be restored."""
-
-    @property
-    def merges(self) -> MergeStore:
-        """The merges of the records."""
-
-    @property
     def search(self) -> StoreIndex | None:
         """The search index, None if the store has none."""
-
-    @property
-    def matches(self) -> MatchIndex | None:
-        """The match index, None if the store has none."""
 
 
 class ServiceStore(NamedTuple):
