@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.matching.candidates import Candidate, Match, candidate_of, look_up
-from peopleinfo.matching.frequencies import Frequencies, count_keys
 from peopleinfo.matching.keys import NAME, SURNAME, key_values
 from peopleinfo.matching.scoring import are_relatives, score
 from peopleinfo.matching.selection import MIN_FETCHED, hits, select
@@ -15,6 +14,7 @@ from peopleinfo.people.person import decode_header
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from peopleinfo.matching.frequencies import Frequencies
     from peopleinfo.matching.record import MatchRecord
     from peopleinfo.matching.scoring import Score
     from peopleinfo.matching.selection import Hit
@@ -98,16 +98,11 @@ class PairFinder:
         if not others:
             return Compared(person.person_id, [], 0, 0)
         record = person.record
-        frequencies = await self._frequencies(record, [other.record for other in others])
+        frequencies = await self._matches.frequencies(record, [other.record for other in others])
         scores = {other: score(record, other.record, frequencies) for other in others}
         relatives = sum(others[other] for other, found in scores.items() if are_relatives(found.evidence))
         candidates = [one for other, found in scores.items() if (one := self._candidate(other, found, frequencies))]
         return Compared(person.person_id, candidates, relatives, len(others))
-
-    async def _frequencies(self, record: MatchRecord, others: Iterable[MatchRecord]) -> Frequencies:
-        words = record.numbers | record.words
-        words = words.union(*((other.numbers | other.words) for other in others)) if words else words
-        return Frequencies((await self._matches.count_reader()).counts(count_keys(record), words))
 
     def _candidate(self, other: Person, found: Score, frequencies: Frequencies) -> Candidate | None:
         candidate = candidate_of(other.person_id, found, frequencies)

@@ -163,7 +163,7 @@ class MatchService:
     ) -> Matched:
         people = {one.person_id: one for ref in found.refs if (one := fetched.get(ref)) and one.person_id != own_id}
         compared = [*((one.person_id, one.record) for one in people.values()), *others]
-        frequencies = await self._frequencies(record, [other for _, other in compared], options.hidden)
+        frequencies = await self.frequencies(record, [other for _, other in compared], options.hidden)
         match = rank(
             record,
             compared,
@@ -176,8 +176,8 @@ class MatchService:
         stored = [people[one.person_id] for one in match.candidates if one.person_id in people]
         return Matched(match, {one.person_id: _visible(one.body, options) for one in stored})
 
-    async def _frequencies(
-        self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str]
+    async def frequencies(
+        self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str] = frozenset()
     ) -> Frequencies:
         """Return the frequencies for the comparison of a record with others."""
         reader = await self.count_reader()
