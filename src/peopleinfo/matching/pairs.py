@@ -57,9 +57,7 @@ class _Selected(NamedTuple):
         """Return the fetched people, without the record itself and the people that report the pair."""
         found = {ref: other for ref in self.seen if (other := fetched.get(ref))}
         own = self.own or next((ref for ref, other in found.items() if other.person_id == person.person_id), b"")
-        return {
-            other: self.seen[ref] for ref, other in found.items() if ref > own or (self.seen[ref] == 1 and ref != own)
-        }
+        return {found[ref]: records for ref, records in _reported(self.seen, own).items() if ref in found}
 
 
 class PairFinder:
@@ -124,9 +122,12 @@ def _select(record: MatchRecord, sub: bytes, found: dict[bytes, Hit], *, finds_i
         for ref, is_candidate in select(sub, found, _MIN_FETCHED)
         if is_candidate or not found[ref].kinds.isdisjoint(_KINDS)
     }
-    if own is not None:
-        seen = {ref: records for ref, records in seen.items() if ref > own or (records == 1 and ref != own)}
-    return _Selected(seen, own)
+    return _Selected(seen if own is None else _reported(seen, own), own)
+
+
+def _reported(seen: Mapping[bytes, int], own: bytes) -> dict[bytes, int]:
+    """Return the people of the pairs that a record reports: the first record of a pair, or the only one that sees the other."""
+    return {ref: records for ref, records in seen.items() if ref > own or (records == 1 and ref != own)}
 
 
 def _has_names(sub: bytes) -> bool:

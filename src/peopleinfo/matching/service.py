@@ -180,7 +180,7 @@ class MatchService:
         self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str] = frozenset()
     ) -> Frequencies:
         """Return the frequencies for the comparison of a record with others."""
-        reader = await self.count_reader()
+        reader = await self._count_reader()
         words = record.numbers | record.words
         words = words.union(*((other.numbers | other.words) for other in others)) if words else words
         return Frequencies(reader.counts(count_keys(record), words), hidden=hidden)
@@ -225,7 +225,7 @@ class MatchService:
             self._expires_at = self._clock() + (_ESTIMATE_TTL if body is None else _STATISTICS_TTL)
         return self._statistics
 
-    async def count_reader(self) -> CountReader:
+    async def _count_reader(self) -> CountReader:
         """Return the reader of the current statistics."""
         statistics = await self.statistics()
         if self._reader is None or self._reader[0] is not statistics:
