@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from peopleinfo.errors import PersonNotFound
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from peopleinfo.people.history import HistoryLimits, Origin
+    from peopleinfo.people.history import HistoryLimits, Origin, VersionPage
     from peopleinfo.stores.dynamodb.client import TableClient
     from peopleinfo.stores.dynamodb.history import VersionItems
     from peopleinfo.stores.dynamodb.items import ItemKey
@@ -78,31 +79,18 @@ class DynamoDBVersionArchive:
         if person.version == 1:
             current = PersonVersion(1, origin_of(person.item, 1), person.body)
             return PersonHistory(person.person_id, [current])
-        versions: list[PersonVersion] = []
-        more = True
         with suppress(PersonNotFound):  # deleted since
-            while more:
-                after = versions[-1].version if versions else 0
-                page, more = await self._people.read_versions(person.person_id, after=after, limit=_PAGE)
-                versions += page
-        return PersonHistory(person.person_id, [] if more else versions)
+            versions = await _read_all(partial(self._people.read_versions, person.person_id))
+            return PersonHistory(person.person_id, versions)
+        return PersonHistory(person.person_id, [])
 
     async def _read_other(self, person_id: str) -> PersonHistory:
         """Return the history of a person that is not current, without versions if it is unknown."""
         for last_versions in self._last_versions:
             with suppress(PersonNotFound):
                 home, last = await last_versions(person_id)
-                return PersonHistory(person_id, await self._read_all(home, last))
+                return PersonHistory(person_id, await _read_all(partial(self._versions.read, home, last)))
         return PersonHistory(person_id, [])
-
-    async def _read_all(self, home: ItemKey, last: list[PersonVersion]) -> list[PersonVersion]:
-        versions: list[PersonVersion] = []
-        more = True
-        while more:
-            after = versions[-1].version if versions else 0
-            page, more = await self._versions.read(home, last, after, _PAGE)
-            versions += page
-        return versions
 
     async def _store(self, person: ItemPerson, history: PersonHistory) -> None:
         replaced = replaced_versions(history, person.version, self._limits, self._now())
@@ -118,3 +106,13 @@ class DynamoDBVersionArchive:
         if found := await self._locate(person.home, "version, moved_to"):
             with suppress(ConditionFailed):  # the record has changed since
                 await self._table.update(found.item_key.key, _SET_ORIGIN, AT_VERSION, values)
+
+
+async def _read_all(read: Callable[..., Awaitable[VersionPage]]) -> list[PersonVersion]:
+    """Return the versions of all pages; `read` returns a page."""
+    versions: list[PersonVersion] = []
+    more = True
+    while more:
+        page, more = await read(after=versions[-1].version if versions else 0, limit=_PAGE)
+        versions += page
+    return versions
