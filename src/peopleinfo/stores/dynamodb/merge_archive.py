@@ -122,15 +122,18 @@ class MergeArchive(MergeReader):
 
     async def _log_writes(self, person_id: str, log: StoredLog | None) -> list[Json]:
         """Return the writes of the log of a survivor, none unless it is current or merged at the version of the log."""
-        found = await self._find(person_id, "version, moved_to") if log else None
-        merged = await self.merged(person_id) if log and found is None else None
-        if log is None or not (found or merged):
+        if log is None:
             return []
-        home, version = (found.home, found.version) if found else (merged.home, merged.version)  # type: ignore[union-attr]
+        if found := await self._find(person_id, "version, moved_to"):
+            home, version, key = found.home, found.version, found.item_key.key
+        elif merged := await self.merged(person_id):
+            home, version, key = merged.home, merged.version, merged_key(merged.home)
+        else:
+            return []
         if version != log.version:
             return []
         update = {
-            "Key": found.item_key.key if found else merged_key(home),
+            "Key": key,
             "UpdateExpression": f"SET {SURVIVES} = :one",
             "ConditionExpression": AT_VERSION,
             "ExpressionAttributeValues": {":one": number(1), ":expected": number(version)},

@@ -10,8 +10,8 @@ from peopleinfo.people.history import Operation
 from peopleinfo.stores.dynamodb.client import ConditionFailed, non_atomic_writes
 from peopleinfo.stores.dynamodb.conditional_writes import transact
 from peopleinfo.stores.dynamodb.items import ALIAS, binary, bytes_attr, item_key_of, person_id_of, singleton_key
-from peopleinfo.stores.dynamodb.merge_archive import MergeArchive
 from peopleinfo.stores.dynamodb.merge_items import home_of_merged, is_merged, merged_key, remove_merged
+from peopleinfo.stores.dynamodb.merge_reader import MergeReader
 from peopleinfo.stores.dynamodb.trash_items import trash_key
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.merge_items import MergedItem
 
 
-class MergeEraser(MergeArchive):
+class MergeEraser(MergeReader):
     """Erases merged records."""
 
     async def erase_group(

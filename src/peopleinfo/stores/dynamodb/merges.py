@@ -21,6 +21,7 @@ from peopleinfo.stores.dynamodb.client import non_atomic_writes
 from peopleinfo.stores.dynamodb.conditional_writes import transact
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes, time_of
 from peopleinfo.stores.dynamodb.items import number
+from peopleinfo.stores.dynamodb.merge_archive import MergeArchive
 from peopleinfo.stores.dynamodb.merge_eraser import MergeEraser
 from peopleinfo.stores.dynamodb.merge_items import (
     MergedItem,
@@ -75,7 +76,7 @@ class _Restored(NamedTuple):
     before: StoredPerson
 
 
-class DynamoDBMerges(MergeEraser):
+class DynamoDBMerges(MergeArchive, MergeEraser):
     """Merges of the records in the table."""
 
     async def merge(self, write: MergeWrite) -> StoredPerson | None:
