@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from peopleinfo.errors import ChangedSinceMerge, PersonMerged, UndoFirst
 from peopleinfo.matching.history import created, edited
 from peopleinfo.matching.links import Link
-from peopleinfo.matching.merging import Keep, Merge, Merges, Record, is_same_merge, plan_merge, plan_undo
+from peopleinfo.matching.merging import Keep, Merge, Record, is_same_merge, plan_merge, plan_undo
 from peopleinfo.matching.reviewer_decisions import are_different, equal_identifiers
+from tests.merge_graph import Merges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys, country_shares, is_common
-from peopleinfo.matching.merging import Merge, Merges
+from peopleinfo.matching.merging import Merge
 from peopleinfo.matching.record import prepare
 from peopleinfo.matching.reviewer_decisions import are_different
 from peopleinfo.matching.scoring import GRADES, Assessment, Score, are_relatives, score
 from peopleinfo.matching.weights import ADDRESS, BECAUSE, BECAUSE_IDENTIFIER, BIRTHDATE, IDENTIFIER, NAME, SURNAME
+from tests.merge_graph import Merges
 from tests.merge_sequences import decide
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from peopleinfo.matching.merging import (
     MAX_DEPTH,
     MAX_RECORDS,
     Merge,
-    Merges,
     Record,
     check_versions,
     is_same_merge,
     plan_merge,
     plan_undo,
 )
+from tests.merge_graph import Merges
 
 ANNA = {"person_name": "Anna", "person_surname": "Roth", "phone": "1"}
 ANNE = {"person_name": "Anne", "person_surname": "Roth", "person_address": "12 Elm Row", "email": None}
