@@ -130,15 +130,17 @@ class Backup:
         self, checksum: SetChecksum, manifest: Manifest, parts: int, changed: dict[str, bytes | None]
     ) -> Manifest:
         """Replace people among the first `parts` in the checksum by their records in the supplement."""
+        if not changed:
+            return manifest
         saved: dict[str, bytes] = {}
-        for part in manifest.parts[:parts] if changed else ():
+        for part in manifest.parts[:parts]:
             people = (await asyncio.to_thread(read_part, self._storage, manifest, part, self._key)).people
             found = ((decode_header(body).person_id, body) for body in people)
             saved |= {person_id: body for person_id, body in found if person_id in changed}
-        before = (checksum.people, checksum.hex)
+        manifest = msgspec.structs.replace(manifest, saved=(checksum.people, checksum.hex))
         checksum.remove(saved.values())
         checksum.add(body for body in changed.values() if body is not None)
-        return msgspec.structs.replace(manifest, saved=before) if changed else manifest
+        return manifest
 
     async def _read(self, after: bytes | None) -> tuple[PartLines, bytes | None]:
         """Return the records of a part with their versions, and the position of the next one."""

@@ -109,13 +109,11 @@ def key_fingerprint(secret: bytes) -> str:
 
 def write_part(storage: BackupStorage, manifest: Manifest, lines: PartLines, key: bytes | None) -> Part:
     """Store the lines of the next part of a backup."""
-    name = f"{'supplement' if lines.entries else 'people'}-{len(manifest.parts) + 1:06}.ndjson.gz" + (
-        ".sealed" if key else ""
-    )
+    kind, suffix = "supplement" if lines.entries else "people", ".sealed" if key else ""
+    name = f"{kind}-{len(manifest.parts) + 1:06}.ndjson.gz{suffix}"
     compressor = zlib.compressobj(_COMPRESSION_LEVEL, wbits=_GZIP_WBITS)
-    content = (
-        compressor.compress(b"\n".join([*lines.people, *lines.versions, *lines.entries]) + b"\n") + compressor.flush()
-    )
+    text = b"\n".join([*lines.people, *lines.versions, *lines.entries]) + b"\n"
+    content = compressor.compress(text) + compressor.flush()
     if key:
         content = _cipher(key, manifest).encrypt(content, name.encode())
     storage.write(name, content)
