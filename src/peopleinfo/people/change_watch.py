@@ -18,7 +18,7 @@ _INTERVAL: Final = 0.5  # seconds between two reads of the feed
 
 
 class ChangeWatch:
-    """Tells readers when the feed has changed. It reads the feed only while readers wait."""
+    """Notifies readers of changes in the feed. It reads the feed only while readers wait."""
 
     def __init__(self, history: HistoryService, is_ending: Callable[[], bool], *, interval: float = _INTERVAL) -> None:
         """`is_ending`: whether the server shuts down, which ends all waits."""
@@ -53,7 +53,7 @@ class ChangeWatch:
 
     async def _poll(self, position: bytes) -> None:
         try:
-            with suppress(PeopleInfoError):  # each reader meets the error itself
+            with suppress(PeopleInfoError):  # each reader gets the error from its own read
                 while self._waiting and not self._is_ending():
                     page = await self._history.changes(position, limit=1)
                     if page.changes:

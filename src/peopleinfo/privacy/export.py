@@ -38,7 +38,7 @@ class PersonalDataExport:
         survivor, *merged = await self._people.merge_group(person_id)
         histories = {one.person_id: one for one in await self._archive.read_histories([survivor, *merged])}
         if survivor != person_id or survivor not in histories:
-            await self._people.get(person_id)
+            await self._people.get(person_id)  # raises PersonMerged for a merged record
             raise PersonNotFound(person_id)
         document = await self._record(histories[survivor]) | await self._deletion(survivor)
         records = [await self._record(histories[each]) for each in merged if each in histories]
@@ -57,7 +57,7 @@ class PersonalDataExport:
         }
 
     async def _deletion(self, person_id: str) -> dict[str, object]:
-        """Return the deletion of a person in the trash."""
+        """Return the deletion of a person in the trash as a section of the document; none for any other person."""
         with suppress(PersonNotFound):
             deleted = await self._trash.get(person_id)
             expiry = timestamp(deleted.expires_at)
