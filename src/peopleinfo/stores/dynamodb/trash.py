@@ -99,7 +99,7 @@ class DynamoDBTrash(TableWriter):
                 raise VersionConflict(person_id, actual=found.version)
             archived = found.home
             record = StoredPerson(person_id, found.version, check_stored(body, person_id))
-            if await self._add(found, record, (deleted_at, expires_at), principal):
+            if await self._add(found, record, expires_at, principal, deleted_at):
                 return
         raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
 
@@ -188,13 +188,15 @@ class DynamoDBTrash(TableWriter):
         return len(lost)
 
     async def _add(
-        self, found: Located, record: StoredPerson, times: tuple[datetime | None, datetime], principal: str | None
+        self,
+        found: Located,
+        record: StoredPerson,
+        expires_at: datetime,
+        principal: str | None,
+        deleted_at: datetime | None,
     ) -> bool:
-        """Move a located person to the trash; return False if it has changed since.
-
-        `times` are those of an earlier deletion, None for a new one, and of the expiry.
-        """
-        home, (deleted_at, expires_at) = found.home, times
+        """Move a located person to the trash; return False if it has changed since."""
+        home = found.home
         new = await self._announce(home, record, Operation.DELETED, found.item, deleted_at)
         attributes = origin_attributes(Origin(Operation.DELETED, principal), new.change.time)
         attributes |= {name: found.item[name] for name in ("alias", SURVIVES, INDEXED) if name in found.item}
