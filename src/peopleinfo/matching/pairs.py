@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from peopleinfo.matching.service import MatchService
 
 _MIN_FETCHED: Final = MIN_FETCHED + 1  # a stored record finds itself
-
-_KINDS: Final = ("birthdate", "surname_address")
+_COMPARED_KINDS: Final = (
+    "birthdate",
+    "surname_address",
+)  # keys of people that are compared even if they are no candidates
 
 
 class Person(NamedTuple):
@@ -120,7 +122,7 @@ def _select(record: MatchRecord, sub: bytes, found: dict[bytes, Hit], *, finds_i
     seen = {
         ref: 1 + (has_names and _has_names(found[ref].sub))
         for ref, is_candidate in select(sub, found, _MIN_FETCHED)
-        if is_candidate or not found[ref].kinds.isdisjoint(_KINDS)
+        if is_candidate or not found[ref].kinds.isdisjoint(_COMPARED_KINDS)
     }
     return _Selected(seen if own is None else _reported(seen, own), own)
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MIN_FETCHED: Final = 2  # people fetched even if their sub excludes them: the most similar ones
-
-
 _ABSENT: Final = b"\0\0"  # a field in a sub
 _by_similarity = itemgetter(0)
 
