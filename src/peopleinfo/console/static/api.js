@@ -18,6 +18,9 @@ export class Problem extends Error {
 /** Return whether a retry may help; the server may have handled the request. */
 export const isUnavailable = ({ status }) => status === 0 || status >= 500 || status === 429;
 
+/** Return an Idempotency-Key, so that a retry creates nothing twice. */
+export const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+
 /** Send a request and return the JSON, text or file of the response. Throws Problem and AbortError; with `retry`, wait until the server responds. */
 export async function call(method, path, { body, type = "application/json", headers = {}, signal, retry = method === "GET" } = {}) {
   if (body !== undefined) headers = { ...headers, "Content-Type": type };

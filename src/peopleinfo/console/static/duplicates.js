@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, $$, h, on, put } from "./dom.js";
-import { notify } from "./layout.js";
+import { notify, notifyProblem, showProblem } from "./layout.js";
 import { closeMerge, mergeForm } from "./merge.js";
 import { undoMerge } from "./merges.js";
 import { showPair } from "./pair.js";
@@ -160,8 +160,7 @@ async function undo() {
   try {
     if ((await undoLast()) !== false) $("#done").hidden = !(undoLast = null);
   } catch (problem) {
-    if (problem.status === undefined) throw problem;
-    notify(problem.message, "bad");
+    notifyProblem(problem);
   } finally {
     isBusy = false;
   }
@@ -189,7 +188,7 @@ on(document, "keydown", (event) => {
 const fail = (problem) => {
   if (problem.status === undefined) throw problem;
   $("#pair").hidden = true;
-  $("#problem").replaceChildren(h("p.problem", null, problem.message));
+  showProblem(problem);
 };
 const start = () => open().catch(fail);
 addEventListener("hashchange", start);

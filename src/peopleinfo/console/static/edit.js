@@ -1,18 +1,18 @@
 // Adds and edits a person. The input stays in the form, and in a draft, until it is stored.
 
-import { call, isUnavailable } from "./api.js";
+import { call, isUnavailable, newKey } from "./api.js";
 import { choose } from "./conflict.js";
 import { $, $$, copy, h, on, put } from "./dom.js";
 import { dropDraft, findDraft, keepDraft } from "./draft.js";
 import { leaveTo, guard, notifyNext } from "./layout.js";
 import { parse, patchFor, same, write } from "./json.js";
 import { watchSimilar } from "./similar.js";
-import { LABELS, FIELDS, SERVER_FIELDS, showNotFound, details, fullName, pageOf, path, versionOf } from "./people.js";
+import { LABELS, FIELDS, SERVER_FIELDS, showNotFound, details, fullName, moment, pageOf, path, versionOf } from "./people.js";
 
 const at = location.pathname.split("/");
 const id = at[4] === "edit" ? decodeURIComponent(at[3]) : null;
 const form = $("#form");
-let key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // Idempotency-Key, so that a retry creates no duplicate
+let key = newKey(); // the draft has it too
 let known; // the person as read from the server
 let mayRetry = false; // the last request failed because of an outage
 let rowCount = 0;
@@ -60,7 +60,7 @@ function offerDraft() {
   const draft = findDraft();
   if (!draft) return;
   const box = $("#draft");
-  put("#draft time", new Date(draft.time).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }));
+  put("#draft time", moment(draft.time));
   box.hidden = !(form.inert = true);
   $("button", box).focus();
   const decide = (act) => (event) => {

@@ -1,6 +1,7 @@
 // The import page: choose a file, check the preview of the server, then upload the file and follow the results.
 
-import { $, h, on, put } from "./dom.js";
+import { newKey } from "./api.js";
+import { $, on, put } from "./dom.js";
 import { chooseOption, options, preview, reasons, resetOptions } from "./import_preview.js";
 import { guard } from "./layout.js";
 import { sheet } from "./sheet.js";
@@ -61,7 +62,7 @@ async function run() {
   running("Importing", true);
   put("#file-name", file.name);
   show("running");
-  const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+  const key = newKey();
   try {
     await upload(`/v1/people/import?${options()}&filename=${encodeURIComponent(file.name)}`, file, { key, signal: attempt.signal, onProgress, onLine, onRetry: reset });
     ended(counts.failed ?? "Import finished");

@@ -2,7 +2,8 @@
 
 import { call } from "./api.js";
 import { $, h, on, pause, put } from "./dom.js";
-import { guard, notify } from "./layout.js";
+import { toNumber } from "./json.js";
+import { guard, notify, showProblem } from "./layout.js";
 import { moment } from "./people.js";
 
 const REASONS = {
@@ -23,7 +24,7 @@ const COUNTS = ["created", "updated", "deleted", "restored", "left"];
 let cursor;
 
 /** Make numbers of the counts, whose JSON the parser preserves. */
-const counted = (one) => ({ ...one, ...Object.fromEntries(COUNTS.map((name) => [name, Number(one[name].rawJSON)])) });
+const counted = (one) => ({ ...one, ...Object.fromEntries(COUNTS.map((name) => [name, toNumber(one[name])])) });
 
 function row(one) {
   const cells = [moment(one.started_at), nameOf(one), one.principal ?? "", number(one.created), number(one.updated), STATES[one.state]];
@@ -98,4 +99,4 @@ function finished(one) {
 
 table.replaceChildren(h("thead", null, h("tr", null, [...NAMES, "Action"].map((name) => h("th", { scope: "col" }, name)))), h("tbody"));
 on("#more", "click", load);
-load().catch((reason) => $("#problem").replaceChildren(h("p.problem", null, reason.message)));
+load().catch(showProblem);

@@ -8,6 +8,9 @@ export const parse = (text) =>
 
 export const write = (value, indent) => JSON.stringify(value, null, indent);
 
+/** Return the number of a JSON value, whose text the parser preserves. */
+export const toNumber = (value) => Number(write(value));
+
 const sorted = (value) => {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isObject(value)) return value;

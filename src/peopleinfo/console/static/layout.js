@@ -11,6 +11,15 @@ export function notify(text, kind = "") {
   setTimeout(() => note.remove(), kind ? 12000 : 5000);
 }
 
+/** Show an error response as a notification; rethrows any other error. */
+export function notifyProblem(problem) {
+  if (problem.status === undefined) throw problem;
+  notify(problem.message, "bad");
+}
+
+/** Show in the page why its content cannot be loaded. */
+export const showProblem = ({ message }) => $("#problem").replaceChildren(h("p.problem", null, message));
+
 /** Show a notification on the next page. */
 export const notifyNext = (text) => sessionStorage.setItem("notification", text);
 

@@ -1,6 +1,6 @@
 // The form that merges a pair: the record that remains, the source of each value, and the resulting record.
 
-import { call } from "./api.js";
+import { call, newKey } from "./api.js";
 import { $, $$, debounce, h, on } from "./dom.js";
 import { details, fullName, label, moment, versionOf, view } from "./people.js";
 import { differ, fieldsOf, shown } from "./pair.js";
@@ -31,8 +31,7 @@ export function mergeForm(pair) {
     form.onsubmit = (event) => {
       event.preventDefault();
       form.inert = true;
-      const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
-      call("POST", "/v1/merges", { body: request(), headers: { "Idempotency-Key": key }, retry: true }).then(resolve, reject);
+      call("POST", "/v1/merges", { body: request(), headers: { "Idempotency-Key": newKey() }, retry: true }).then(resolve, reject);
     };
   }).finally(() => (form.hidden = !(form.inert = false)));
 }

@@ -1,7 +1,7 @@
 // A pair of records side by side, with its grade, the reasons of the grade and the differing letters marked.
 
 import { $, h, put } from "./dom.js";
-import { same, write } from "./json.js";
+import { same, toNumber } from "./json.js";
 import { FIELDS, birthdate, details, fullName, label, moment, pageOf, view } from "./people.js";
 
 const FULL_BAR = 20; // bits
@@ -9,9 +9,6 @@ const MAX_CELLS = 250_000; // of the table in which two texts are compared
 const WORDS = [[10, "strongly"], [4, ""], [0, "slightly"]]; // by bits
 const OTHER_NAMES = ["differs", "near", "part", "second"];
 const GRADES = { certain: "Certain", probable: "Probable", possible: "Possible" };
-
-/** Return the number of a JSON value, whose text the parser preserves. */
-export const number = (value) => Number(write(value));
 
 /** Return the fields of two people, the standard fields first. */
 export function fieldsOf(people) {
@@ -31,8 +28,8 @@ export function shown(name, person, other) {
 
 export function showPair({ grade, score, relatives, evidence, people }) {
   put("#title", people.map(fullName).join(" and "));
-  put("#grade", `${GRADES[grade] ?? "Unlikely"}: ${percent(number(score))}`);
-  const kin = kinship(evidence, number(relatives));
+  put("#grade", `${GRADES[grade] ?? "Unlikely"}: ${percent(toNumber(score))}`);
+  const kin = kinship(evidence, toNumber(relatives));
   put("#kin", kin);
   $("#kin").hidden = !kin;
   const head = h("tr", null, h("td", null, h("span.hidden", null, "Field")), people.map(heading));
@@ -63,7 +60,7 @@ function kinship(evidence, relatives) {
 }
 
 function reason({ field, bits, because }) {
-  const amount = number(bits);
+  const amount = toNumber(bits);
   const strength = WORDS.find(([least]) => Math.abs(amount) >= least)[1];
   const bar = h("progress", { max: FULL_BAR, value: Math.min(Math.abs(amount), FULL_BAR), "aria-hidden": "true" });
   const text = `${strength} ${amount < 0 ? "against" : "for"} one person`.trim();

@@ -1,7 +1,7 @@
 // Formatting of people: names, dates, and values of any depth.
 
 import { $, copy, h } from "./dom.js";
-import { isNumber, isObject, write } from "./json.js";
+import { isNumber, write } from "./json.js";
 
 // No prototype: a custom field may be named constructor.
 export const LABELS = { __proto__: null, person_name: "First name", person_surname: "Surname", person_birthdate: "Birthdate", person_address: "Address" };

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, h, on, put } from "./dom.js";
-import { leaveTo, notify, notifyNext } from "./layout.js";
+import { notifyNext, notifyProblem } from "./layout.js";
 import { recordBefore, undoMerge } from "./merges.js";
 import { birthdate, fullName, moment, pageOf, path } from "./people.js";
 import { reasonsOf } from "./similar.js";
@@ -72,7 +72,6 @@ async function unmerge(id) {
     notifyNext("The merge is undone.");
     location.reload();
   } catch (problem) {
-    if (problem.status === undefined) throw problem;
-    notify(problem.message, "bad");
+    notifyProblem(problem);
   }
 }

@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { $, $$, copy, h, on, put, debounce } from "./dom.js";
 import { offerExports } from "./download.js";
 import { fromAddress, toFragment } from "./filters.js";
+import { toNumber } from "./json.js";
 import * as list from "./list.js";
 import { storeResults } from "./results.js";
 import { scheduleDeletion } from "./undo.js";
@@ -93,7 +94,7 @@ async function countAll() {
   const { signal } = request;
   const { count, exact } = await call("POST", "/v1/people/count", { body: filter, signal, retry: true });
   signal.throwIfAborted();
-  total = { count: Number(count.rawJSON), is_estimate: !exact };
+  total = { count: toNumber(count), is_estimate: !exact };
   showCount();
 }
 
@@ -157,7 +158,7 @@ async function next() {
 
 function show({ people, next_cursor, count, more_exist }) {
   list.append(people.map(({ found_by, ...person }) => ({ ...person, ...(!filter.q && found_by !== undefined && { found_by }) })), people.map(({ found_by }) => filter.q && FOUND_BY[found_by]));
-  if (count) total = { count: Number(count.rawJSON), more_exist };
+  if (count) total = { count: toNumber(count), more_exist };
   cursor = next_cursor;
   shownFilter = filter;
   storeResults({ fragment, filter: { ...query(), limit: LIMIT }, ids: list.ids(), cursor });

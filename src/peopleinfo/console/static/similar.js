@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, debounce, h } from "./dom.js";
-import { write } from "./json.js";
+import { toNumber } from "./json.js";
 import { birthdate, fullName, pageOf } from "./people.js";
 
 const DELAY = 400; // milliseconds after the last key
@@ -34,7 +34,7 @@ async function find(person, signal) {
 }
 
 /** Return the reasons for one person. */
-export const reasonsOf = (evidence) => evidence.filter(({ bits }) => Number(write(bits)) > 0).map(({ because }) => because).join(", ");
+export const reasonsOf = (evidence) => evidence.filter(({ bits }) => toNumber(bits) > 0).map(({ because }) => because).join(", ");
 
 function row({ person, grade, evidence }) {
   const link = h("a", { href: pageOf(person.person_id), target: "_blank", rel: "noopener" }, fullName(person));

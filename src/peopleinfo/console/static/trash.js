@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, h, on, put } from "./dom.js";
-import { notify } from "./layout.js";
+import { notify, showProblem } from "./layout.js";
 import { fullName, moment } from "./people.js";
 
 const list = $("#people");
@@ -54,4 +54,4 @@ async function act(item, done, method, path) {
 }
 
 on("#more", "click", load);
-load().catch((reason) => $("#problem").replaceChildren(h("p.problem", null, reason.message)));
+load().catch(showProblem);
