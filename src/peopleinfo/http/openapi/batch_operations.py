@@ -6,7 +6,7 @@ from typing import Final
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.openapi.batch_schemas import BatchBody, BatchGetBody, BatchGetResults, BatchResults
-from peopleinfo.http.openapi.operation_types import JSON, Operation, Response
+from peopleinfo.http.openapi.operation_types import BODY_ERRORS, JSON, Operation, Response
 
 BATCH_OPERATIONS: Final = (
     Operation(
@@ -20,7 +20,7 @@ BATCH_OPERATIONS: Final = (
         "Cache-Control: no-cache bypasses the cache.",
         {200: Response("The results.", {JSON: BatchGetResults})},
         body={JSON: BatchGetBody},
-        errors=(400, 408, 413, 415, 422),
+        errors=BODY_ERRORS,
     ),
     Operation(
         "/v1/people/batch",
@@ -33,6 +33,6 @@ BATCH_OPERATIONS: Final = (
         "Items for the same person are processed in order, the others in any order.",
         {200: Response("The results.", {JSON: BatchResults})},
         body={JSON: BatchBody},
-        errors=(400, 408, 413, 415, 422),
+        errors=BODY_ERRORS,
     ),
 )

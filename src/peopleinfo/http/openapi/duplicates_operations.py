@@ -17,8 +17,7 @@ from peopleinfo.http.openapi.duplicates_schemas import (
     PairState,
     Threshold,
 )
-from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
-from peopleinfo.http.openapi.schemas import Cursor, Limit
+from peopleinfo.http.openapi.operation_types import BODY_ERRORS, IF_MATCH, JSON, PAGE, Operation, Parameter, Response
 
 _RESULT: Final = Response("The candidates.", {JSON: MatchResult})
 
@@ -34,7 +33,7 @@ DUPLICATES_OPERATIONS: Final = (
         "Hidden fields are no evidence; without access to names and birthdates the response is 403.",
         {200: _RESULT},
         body={JSON: MatchBody},
-        errors=(400, 408, 413, 415, 422, 501),
+        errors=(*BODY_ERRORS, 501),
     ),
     Operation(
         "/v1/people/{person_id}/duplicates",
@@ -63,8 +62,7 @@ DUPLICATES_OPERATIONS: Final = (
         (
             Parameter("query", "state", PairState, "The pairs that wait (open, the default) or have this decision."),
             Parameter("query", "grade", Grade, "Only pairs with this grade."),
-            Parameter("query", "limit", Limit, ""),
-            Parameter("query", "cursor", Cursor, ""),
+            *PAGE,
         ),
         errors=(422, 501),
     ),

@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.openapi.history_schemas import ChangePage, HistoryPage, RestoreBody
-from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
-from peopleinfo.http.openapi.schemas import Cursor, Limit, Person
+from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, PAGE, Operation, Parameter, Response
+from peopleinfo.http.openapi.schemas import Limit, Person
 from peopleinfo.people.change_watch import MAX_WAIT
 
 _Wait = Annotated[int, Meta(ge=0, le=MAX_WAIT)]
@@ -25,7 +25,7 @@ HISTORY_OPERATIONS: Final = (
         "Each version has its time, its principal, its operation and the names of the changed fields. "
         "PEOPLEINFO_HISTORY limits the number or the age of earlier versions.",
         {200: Response("A page of versions.", {JSON: HistoryPage})},
-        (Parameter("query", "limit", Limit, ""), Parameter("query", "cursor", Cursor, "")),
+        PAGE,
         errors=(404, 422),
     ),
     Operation(

@@ -6,8 +6,7 @@ from typing import Final
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.openapi.import_schemas import ImportDetails, ImportPage
-from peopleinfo.http.openapi.operation_types import JSON, Operation, Parameter, Response
-from peopleinfo.http.openapi.schemas import Cursor, Limit
+from peopleinfo.http.openapi.operation_types import JSON, PAGE, Operation, Response
 
 IMPORT_HISTORY_OPERATIONS: Final = (
     Operation(
@@ -20,7 +19,7 @@ IMPORT_HISTORY_OPERATIONS: Final = (
         "A principal without people:admin sees its own imports only. "
         "Entries expire with the history (PEOPLEINFO_HISTORY).",
         {200: Response("A page of imports.", {JSON: ImportPage})},
-        (Parameter("query", "limit", Limit, ""), Parameter("query", "cursor", Cursor, "")),
+        PAGE,
         errors=(422,),
     ),
     Operation(

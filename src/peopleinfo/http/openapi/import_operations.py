@@ -10,6 +10,7 @@ from peopleinfo.formats.column_mapping import OnBadDate
 from peopleinfo.formats.reader import Format
 from peopleinfo.http.openapi.operation_types import (
     ANY,
+    BODY_ERRORS,
     CSV,
     FHIR,
     FHIR_NDJSON,
@@ -140,6 +141,6 @@ IMPORT_OPERATIONS: Final = (
         {200: Response("The mapping and the first rows.", {JSON: ImportPreview})},
         _OPTIONS,
         _BODY,
-        (400, 408, 413, 415, 422),
+        BODY_ERRORS,
     ),
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.openapi.operation_types import JSON, Operation, Parameter, Response
+from peopleinfo.http.openapi.operation_types import BODY_ERRORS, JSON, Operation, Response, query_parameters
 from peopleinfo.http.openapi.schemas import Email, Filters, Phone
 
 
@@ -42,10 +41,6 @@ class Letters(Struct):
 
 LIST_TYPES: Final = (CountBody, CountResult, Letters)
 _COUNT: Final = Response("The number of people.", {JSON: CountResult})
-_FILTERS: Final = tuple(
-    Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(CountBody)
-)
-
 LIST_OPERATIONS: Final = (
     Operation(
         "/v1/people/count",
@@ -57,7 +52,7 @@ LIST_OPERATIONS: Final = (
         "A count with filters is exact up to 10,000 people or records read. "
         "URLs appear in logs and histories; countFound keeps names out of them.",
         {200: _COUNT},
-        _FILTERS,
+        query_parameters(CountBody),
         errors=(422,),
     ),
     Operation(
@@ -70,7 +65,7 @@ LIST_OPERATIONS: Final = (
         "Names therefore appear in no URL and no access log.",
         {200: _COUNT},
         body={JSON: CountBody},
-        errors=(400, 408, 413, 415, 422),
+        errors=BODY_ERRORS,
     ),
     Operation(
         "/v1/people/letters",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
-from msgspec import Meta
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+
+from peopleinfo.http.openapi.schemas import Cursor, Limit
 
 if TYPE_CHECKING:
     from peopleinfo.auth.principal import Scope
@@ -54,6 +57,15 @@ class Operation(NamedTuple):
     errors: tuple[int, ...] = ()
 
 
+BODY_ERRORS: Final = (400, 408, 413, 415, 422)
+"""The errors of an operation with a body."""
+PAGE: Final = (Parameter("query", "limit", Limit, ""), Parameter("query", "cursor", Cursor, ""))
+"""The parameters of an operation that returns a page."""
 IF_MATCH: Final = Parameter(
     "header", "If-Match", str, "The ETag of the version to change, or * for any version.", required=True
 )
+
+
+def query_parameters(body: type[Struct]) -> tuple[Parameter, ...]:
+    """Return the fields of a body as parameters of a query."""
+    return tuple(Parameter("query", field.encode_name, field.type, "") for field in fields(body))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-import msgspec
-
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.checked_creation import DuplicateMode
@@ -18,6 +16,7 @@ from peopleinfo.http.openapi.import_operations import IMPORT_OPERATIONS
 from peopleinfo.http.openapi.list_operations import LIST_OPERATIONS
 from peopleinfo.http.openapi.merge_operations import MERGE_OPERATIONS
 from peopleinfo.http.openapi.operation_types import (
+    BODY_ERRORS,
     CSV,
     FHIR,
     FHIR_NDJSON,
@@ -30,6 +29,7 @@ from peopleinfo.http.openapi.operation_types import (
     Operation,
     Parameter,
     Response,
+    query_parameters,
 )
 from peopleinfo.http.openapi.schemas import (
     Cursor,
@@ -48,12 +48,6 @@ from peopleinfo.http.openapi.schemas import (
 from peopleinfo.http.openapi.trash_operations import TRASH_OPERATIONS
 from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 
-_SEARCH: Final = tuple(
-    Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(SearchBody)
-)
-_EXPORT: Final = tuple(
-    Parameter("query", field.encode_name, field.type, "") for field in msgspec.structs.fields(ExportBody)
-)
 _PERSON: Final = Response("The person.", {JSON: Person}, ("ETag",))
 _READ: Final = Response("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
 _PAGE: Final = Response("A page of people.", {JSON: PeoplePage}, ("Cache-Status",))
@@ -102,7 +96,7 @@ OPERATIONS: Final = (
         "Pass next_cursor as cursor to get the next page. "
         "URLs appear in logs and histories; searchPeople keeps names out of them.",
         {200: _PAGE},
-        _SEARCH,
+        query_parameters(SearchBody),
         errors=(422,),
     ),
     Operation(
@@ -115,7 +109,7 @@ OPERATIONS: Final = (
         "Names therefore appear in no URL and no access log.",
         {200: _PAGE},
         body={JSON: SearchBody},
-        errors=(400, 408, 413, 415, 422),
+        errors=BODY_ERRORS,
     ),
     Operation(
         "/v1/people/{person_id}",
@@ -194,7 +188,7 @@ OPERATIONS: Final = (
         "Streams all matches of the filters; without filters, all people. "
         "The format is NDJSON, or the one that format or the header Accept requests: CSV, a workbook (.xlsx), vCard 4.0 or 3.0, or FHIR.",
         {200: _STREAM},
-        _EXPORT,
+        query_parameters(ExportBody),
         errors=(422, 431),  # 431: the ids of many people; exportFound has room for them
     ),
     Operation(
@@ -207,7 +201,7 @@ OPERATIONS: Final = (
         "Names therefore appear in no URL and no access log.",
         {200: _STREAM},
         body={JSON: ExportBody},
-        errors=(400, 408, 413, 415, 422),
+        errors=BODY_ERRORS,
     ),
     Operation(
         "/data",
@@ -219,7 +213,7 @@ OPERATIONS: Final = (
         "New clients should use createPerson.",
         {200: Response("The submitted body.", {JSON: LegacyPerson}, ("Location",))},
         body={JSON: LegacyPerson},
-        errors=(400, 408, 413, 415, 422),
+        errors=BODY_ERRORS,
     ),
     Operation(
         "/data",

@@ -6,8 +6,8 @@ from typing import Final
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.openapi.history_schemas import TrashPage
-from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, Operation, Parameter, Response
-from peopleinfo.http.openapi.schemas import Cursor, Limit, Person
+from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, PAGE, Operation, Parameter, Response
+from peopleinfo.http.openapi.schemas import Person
 
 ERASE_PERSON: Final = "erasePerson"  # action of a deletion that erases, in the audit log
 
@@ -42,7 +42,7 @@ TRASH_OPERATIONS: Final = (
         "Returns the people in the trash with their names, the last deleted one first. "
         "After the time erased_after, a person cannot be restored and is erased.",
         {200: Response("A page of deleted people.", {JSON: TrashPage})},
-        (Parameter("query", "limit", Limit, ""), Parameter("query", "cursor", Cursor, "")),
+        PAGE,
         errors=(422,),
     ),
     Operation(
