@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from peopleinfo_client._json import encode
-from peopleinfo_client._requests import JSON, PAGE_SIZE, Request, checked_id, person_id_of, person_path
+from peopleinfo_client._requests import JSON, Request, checked_id, page_query, person_id_of, person_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,9 +29,7 @@ def duplicates(person: Person | str, count: int) -> Request:
 
 def pairs(state: str, grade: str | None, cursor: str | None) -> Request:
     """Return the request for a page of the review queue."""
-    given = {"grade": grade, "cursor": cursor}
-    query = {"state": state, "limit": PAGE_SIZE} | {name: value for name, value in given.items() if value is not None}
-    return Request("GET", f"/v1/duplicates?{urlencode(query)}")
+    return Request("GET", f"/v1/duplicates?{page_query(cursor, state=state, grade=grade)}")
 
 
 def get_pair(pair: str) -> Request:

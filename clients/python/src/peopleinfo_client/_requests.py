@@ -186,7 +186,7 @@ def erase(person_id: str) -> Request:
 
 def trash(cursor: str | None) -> Request:
     """Return the request for a page of deleted people."""
-    return Request("GET", f"/v1/trash?{urlencode({'limit': PAGE_SIZE} | ({'cursor': cursor} if cursor else {}))}")
+    return Request("GET", f"/v1/trash?{page_query(cursor)}")
 
 
 def restore_deleted(person_id: str) -> Request:
@@ -196,8 +196,7 @@ def restore_deleted(person_id: str) -> Request:
 
 def history(person_id: str, cursor: str | None) -> Request:
     """Return the request for a page of versions."""
-    query = urlencode({"limit": PAGE_SIZE} | ({"cursor": cursor} if cursor else {}))
-    return Request("GET", f"{person_path(person_id)}/history?{query}")
+    return Request("GET", f"{person_path(person_id)}/history?{page_query(cursor)}")
 
 
 def version(person_id: str, number: int) -> Request:
@@ -237,8 +236,7 @@ def preview_import(content: bytes, options: PreviewOptions) -> Request:
 
 def imports(cursor: str | None) -> Request:
     """Return the request for a page of imports."""
-    query = urlencode({"limit": PAGE_SIZE} | ({"cursor": cursor} if cursor else {}))
-    return Request("GET", f"/v1/imports?{query}")
+    return Request("GET", f"/v1/imports?{page_query(cursor)}")
 
 
 def get_import(import_id: str) -> Request:
@@ -322,6 +320,12 @@ def _update(method: str, media_type: str, person: Person | str, data: Mapping[st
     headers = {"Content-Type": media_type, "If-Match": f'"{version}"' if conditional else "*"}
     path = person_path(person_id_of(person))
     return Request(method, path, headers, encode(data), repeatable=conditional, conditional=conditional)
+
+
+def page_query(cursor: str | None, **filters: str | None) -> str:
+    """Return the query of a page; filters with the value None are left out."""
+    given = {"cursor": cursor, **filters}
+    return urlencode({"limit": PAGE_SIZE} | {name: value for name, value in given.items() if value is not None})
 
 
 def person_id_of(person: Person | str) -> str:
