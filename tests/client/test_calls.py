@@ -191,6 +191,8 @@ def test_each_problem_type_raises_its_own_error(people: Any) -> None:
 def test_id_cannot_address_another_resource(people: Any) -> None:
     with pytest.raises(ValueError, match="invalid id"):
         people.get("../../data")
+    with pytest.raises(ValueError, match="invalid id"):
+        people.restore_deleted("../../data")
 
 
 def test_is_ready_reports_whether_a_server_responds(connect: Connect, people: Any) -> None:

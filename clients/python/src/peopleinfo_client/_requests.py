@@ -191,7 +191,7 @@ def trash(cursor: str | None) -> Request:
 
 def restore_deleted(person_id: str) -> Request:
     """Return the request that moves a person back from the trash."""
-    return Request("POST", f"/v1/trash/{person_id}/restore")
+    return Request("POST", f"/v1/trash/{checked_id(person_id)}/restore")
 
 
 def history(person_id: str, cursor: str | None) -> Request:
