@@ -246,8 +246,9 @@ def test_reviewer_decides_about_a_pair(client: httpx.Client, surname: str) -> No
     assert (read.json(), read.headers["ETag"]) == (pair, '"1"')
     assert client.get(path, headers={"If-None-Match": '"1"'}).status_code == 304
     decision = {"decision": "different", "note": "two cousins"}
-    stale = client.post(path, json=decision, headers={"If-Match": '"7"'})
-    assert (stale.status_code, stale.json()["type"]) == (412, "urn:peopleinfo:problem:version-conflict")
+    for method in ("GET", "POST"):
+        stale = client.request(method, path, json=decision, headers={"If-Match": '"7"'})
+        assert (stale.status_code, stale.json()["type"]) == (412, "urn:peopleinfo:problem:version-conflict")
     weak = client.post(path, json=decision, headers={"If-Match": 'W/"1"'})
     assert (weak.status_code, "The current tag is" in weak.json()["detail"]) == (412, True)
     for _ in range(2):  # a repeated decision changes nothing

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import msgspec
 
-from peopleinfo.errors import FieldError, InvalidSearch, VersionConflict
+from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.http import etags
 from peopleinfo.http.bodies import read_json
-from peopleinfo.http.etags import EvaluatesConditions, Representation
+from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import set_private
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.cursors import Cursors
-    from peopleinfo.http.etags import Conditions
-    from peopleinfo.matching.links import Link
     from peopleinfo.matching.review import Review, ReviewPair
 
 _CHOICES: Final = {"state": get_args(LinkState), "grade": get_args(Grade)}
@@ -83,7 +80,7 @@ class DuplicatePairResource(EvaluatesConditions):
             etags.read(req)  # an invalid one is an error, whether or not the pair exists
         found = await self._review.get(pair)
         if has_conditions:
-            etags.answer_read(req, resp, _representation(found.link))
+            etags.answer_read(req, resp, etags.of_pair(found.link))
         _set_pair(req, resp, found)
 
     on_head = on_get
@@ -97,7 +94,7 @@ class DuplicatePairResource(EvaluatesConditions):
         found = await self._review.decide(
             pair,
             decision,
-            precondition=partial(_require, conditions),
+            precondition=lambda link: conditions.require(etags.of_pair(link)),
             by=req.context.principal.name,
             note=note,
         )
@@ -128,18 +125,6 @@ def _set_pair(req: Request, resp: Response, pair: ReviewPair) -> None:
     resp.data = strict_json.encode(fields_of(pair))
     resp.set_header("ETag", etags.etag(pair.link.version))
     set_private(resp)
-
-
-def _representation(link: Link) -> Representation:
-    return Representation(etags.etag(link.version))
-
-
-def _require(conditions: Conditions, link: Link) -> None:
-    """Evaluate the conditions of a decision. Raises VersionConflict if another reviewer was faster, and HTTPPreconditionFailed."""
-    match, current = conditions.match, _representation(link)
-    if match is not None and not match.any and not match.weak and current.tag not in match.strong:
-        raise VersionConflict(link.pair, actual=link.version)
-    conditions.require(current)
 
 
 def _parse_decision(body: Any) -> tuple[LinkState, str]:

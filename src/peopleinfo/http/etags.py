@@ -18,6 +18,7 @@ from peopleinfo.people.person import decode_stored
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
+    from peopleinfo.matching.links import Link
     from peopleinfo.people.person import StoredPerson
 
 _TAG: Final = r'(?:W/)?"[^"]*"'
@@ -56,10 +57,11 @@ class Tags(NamedTuple):
 
 
 class Representation(NamedTuple):
-    """The strong entity tag and the record that conditions are compared with, where they exist."""
+    """The strong entity tag that conditions are compared with, and the record or the pair of duplicates, where they exist."""
 
     tag: str | None = None
     record: StoredPerson | None = None
+    pair: Link | None = None
 
     @property
     def named(self) -> frozenset[str | None]:
@@ -123,6 +125,11 @@ class Conditions(NamedTuple):
 def of_record(record: StoredPerson, hidden: frozenset[str]) -> Representation:
     """Return the representation of a record without its `hidden` fields."""
     return Representation(etag(record.version, hidden), record)
+
+
+def of_pair(link: Link) -> Representation:
+    """Return the representation of a pair of duplicates."""
+    return Representation(etag(link.version), pair=link)
 
 
 def are_given(req: Request) -> bool:
@@ -197,11 +204,11 @@ def _mismatch(tags: Tags, current: Representation) -> Exception:
         return _failed("this resource has no entity tag, so no tag in If-Match matches; omit the header or send *")
     if tags.weak:
         return _failed(f"{_WEAK_TAG}The current tag is {current.tag}.")
-    if current.record is None:
-        return _failed(
-            f"the resource has changed, and its tag is now {current.tag}: read it again and repeat the change"
-        )
-    return VersionConflict(current.record.person_id, actual=current.record.version)
+    if current.record is not None:
+        return VersionConflict(current.record.person_id, actual=current.record.version)
+    if current.pair is not None:
+        return VersionConflict(current.pair.pair, actual=current.pair.version)
+    return _failed(f"the resource has changed, and its tag is now {current.tag}: read it again and repeat the change")
 
 
 def _failed(detail: str) -> falcon.HTTPPreconditionFailed:
