@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import FieldAccessDenied, FieldError, InvalidSearch
-from peopleinfo.http.search_params import SORT, parse_search
+from peopleinfo.http.search_params import SEARCH_PARAMETERS, SORT, CountedPage, parse_search
+from peopleinfo.http.text_search import PARAMETERS as TEXT_PARAMETERS
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search, is_hidden
 from peopleinfo.people.identifiers import keys_of
@@ -21,19 +22,8 @@ if TYPE_CHECKING:
     from peopleinfo.people.service import PeopleService
 
 # Parameters of a search that take precedence over a custom field with the same name.
-_RESERVED: Final = frozenset(
-    ("q", "forgiving", "surname", "surname_prefix", "name", "born_from", "born_to", "match", "limit", "cursor", SORT)
-)
-
-
+_RESERVED: Final = frozenset((*SEARCH_PARAMETERS, *TEXT_PARAMETERS))
 _MAX_LENGTH: Final = 256  # characters of a value
-
-
-class IdentifiedPage(NamedTuple):
-    """The people of a page as JSON, and the JSON of the whole response."""
-
-    people: list[bytes]
-    body: bytes
 
 
 class IdentifierFilters:
@@ -47,7 +37,7 @@ class IdentifierFilters:
         """Return whether parameters contain the name of an identifier."""
         return isinstance(params, dict) and not self._names.isdisjoint(params)
 
-    async def page(self, params: Mapping[str, Any], cursors: Cursors, principal: Principal) -> IdentifiedPage:
+    async def page(self, params: Mapping[str, Any], cursors: Cursors, principal: Principal) -> CountedPage:
         """Return a page of the matching people. Raises InvalidSearch, InvalidCursor, FieldAccessDenied."""
         values, search = self._parse(params, principal)
         if search.sort not in (None, SORT_BY_NAME):
@@ -57,16 +47,7 @@ class IdentifierFilters:
         found = await self._find(values, search, principal)
         people, end = found.page(after, search.limit)
         cursor = cursors.encode(end, fingerprint, principal.name) if end else None
-        return IdentifiedPage(
-            people,
-            b'{"people":[%b],"next_cursor":%b,"count":%d,"more_exist":%b}'
-            % (
-                b",".join(people),
-                strict_json.encode(cursor),
-                len(found.people),
-                strict_json.encode(found.more_exist),
-            ),
-        )
+        return CountedPage.of(people, cursor, len(found.people), more_exist=found.more_exist)
 
     async def count(self, params: Mapping[str, Any], principal: Principal) -> Count:
         """Return the number of matching people. Raises InvalidSearch, FieldAccessDenied."""

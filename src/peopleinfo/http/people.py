@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.http.checked_creation import CheckedCreation
     from peopleinfo.http.cursors import Cursors
-    from peopleinfo.http.identifier_filters import IdentifiedPage
-    from peopleinfo.http.search_params import SearchRequest
-    from peopleinfo.http.text_search import TextPage
+    from peopleinfo.http.search_params import CountedPage, SearchRequest
     from peopleinfo.matching.merge_service import MergeService
     from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.person import StoredPerson
@@ -286,7 +284,7 @@ _CACHE_STATUS: Final = {
 }
 
 
-def _set_page(req: Request, resp: Response, page: TextPage | IdentifiedPage) -> None:
+def _set_page(req: Request, resp: Response, page: CountedPage) -> None:
     if trail := audit_of(req):
         trail.set_people(page.people)
     resp.data = page.body

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, get_args
 
 import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.formats.export_formats import FORMATS
+from peopleinfo.people import strict_json
 from peopleinfo.people.people_list import SORT_BY_NAME, SORT_PARAMETERS
 from peopleinfo.people.person_filter import Match, PersonFilter, Search
 
@@ -33,8 +34,25 @@ SORT: Final = "sort"
 _CACHED_LENGTH: Final = 500  # characters; longer queries are not cached
 _WHOLE_NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _FILTERS: Final = Search.__struct_fields__
+SEARCH_PARAMETERS: Final = (*_FILTERS, SORT, "limit", "cursor")
 _MATCHES: Final = get_args(Match)
 ExportProgram = Literal["excel"]
+
+
+class CountedPage(NamedTuple):
+    """The people of a page as JSON, and the JSON of the whole response with the number of all matches that were found."""
+
+    people: list[bytes]
+    body: bytes
+
+    @classmethod
+    def of(cls, people: list[bytes], cursor: str | None, count: int, *, more_exist: bool) -> Self:
+        """Return the page of some people. With `more_exist`, the search stopped before it found all matches."""
+        return cls(
+            people,
+            b'{"people":[%b],"next_cursor":%b,"count":%d,"more_exist":%b}'
+            % (b",".join(people), strict_json.encode(cursor), count, strict_json.encode(more_exist)),
+        )
 
 
 class SearchRequest(NamedTuple):
@@ -91,7 +109,7 @@ def _parse_cached(params: tuple[tuple[str, str], ...]) -> SearchRequest:
 
 def parse_search(params: Mapping[str, Any]) -> SearchRequest:
     """Parse a search from query parameters or the fields of a body. Raises InvalidSearch with all errors."""
-    filters, page, errors = _split_params(params, (*_FILTERS, SORT, "limit", "cursor"))
+    filters, page, errors = _split_params(params, SEARCH_PARAMETERS)
     limit, sort = parse_limit(page.get("limit"), errors), page.get(SORT)
     if sort not in (None, *SORT_PARAMETERS):
         errors.append(FieldError(SORT, f"must be one of {', '.join(SORT_PARAMETERS)}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.errors import FieldError, InvalidSearch
-from peopleinfo.http.search_params import parse_limit
+from peopleinfo.http.search_params import CountedPage, parse_limit
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import normalize
 from peopleinfo.people.query import Query, parse
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
     from peopleinfo.people.text_search import SearchResult
 
 PARAMETER: Final = "q"
-_KNOWN: Final = (PARAMETER, "forgiving", "limit", "cursor")
+PARAMETERS: Final = (PARAMETER, "forgiving", "limit", "cursor")
 _OF_EXPORT: Final = ("format", "for")  # parameters of an export that a search for a text can have
 _BOOLEANS: Final = {"true": True, "false": False}  # in a query
-
-
-class TextPage(NamedTuple):
-    """The people of a page as JSON, and the JSON of the whole response."""
-
-    people: list[bytes]
-    body: bytes
 
 
 class TextSearch(NamedTuple):
@@ -41,7 +34,7 @@ class TextSearch(NamedTuple):
     limit: int
     cursor: str | None
 
-    async def page(self, people: PeopleService, cursors: Cursors, principal: Principal) -> TextPage:
+    async def page(self, people: PeopleService, cursors: Cursors, principal: Principal) -> CountedPage:
         """Return the page without the hidden fields of the principal. Raises InvalidCursor, InvalidSearch."""
         fingerprint = strict_json.encode([PARAMETER, self.text, self.forgiving])
         after = cursors.decode(self.cursor, fingerprint, principal.name) if self.cursor else None
@@ -50,12 +43,7 @@ class TextSearch(NamedTuple):
         )
         found, end = _encode(result)
         cursor = cursors.encode(end, fingerprint, principal.name) if end else None
-        more_exist = strict_json.encode(result.more_exist)
-        return TextPage(
-            found,
-            b'{"people":[%b],"next_cursor":%b,"count":%d,"more_exist":%b}'
-            % (b",".join(found), strict_json.encode(cursor), result.matches, more_exist),
-        )
+        return CountedPage.of(found, cursor, result.matches, more_exist=result.more_exist)
 
 
 def _encode(result: SearchResult) -> tuple[list[bytes], bytes | None]:
@@ -85,7 +73,7 @@ def parse_text_search(params: Mapping[str, Any]) -> TextSearch:
     errors = [
         FieldError(name, f"cannot be combined with {PARAMETER}: leave out one of them")
         for name in params
-        if name not in _KNOWN
+        if name not in PARAMETERS
     ]
     text, cursor, forgiving = params[PARAMETER], params.get("cursor"), params.get("forgiving")
     errors += [
