@@ -23,6 +23,7 @@ from peopleinfo.http.client_address import address_of
 from peopleinfo.http.fast_headers import KnownHeaders, forwarded_for
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.search_params import parse_query
+from peopleinfo.people.person import is_id
 from peopleinfo.people.store import CacheStatus
 from peopleinfo.privacy.audit import AuditEvent, person_ids
 from peopleinfo.telemetry import tracing
@@ -62,8 +63,6 @@ _UNITS_OF_READ: Final = 1
 _UNITS_OF_SEARCH: Final = 5
 _AUDITED_READ: Final = "getPerson"
 _PLAIN_QUERY: Final = re.compile(rb"[!$-~]*")  # without a fragment
-_ID: Final = re.compile("[0-9a-f]{32}", re.ASCII)
-
 
 _new_record = partial(tuple.__new__, AccessRecord)  # half the instructions of AccessRecord()
 
@@ -155,7 +154,7 @@ class FastReads:
     ) -> Response | Coroutine[None, None, Response]:
         record = self._get(person_id)
         if record is None:
-            if self._waits and _ID.fullmatch(person_id) and self._charge(principal, _UNITS_OF_READ, client):
+            if self._waits and is_id(person_id) and self._charge(principal, _UNITS_OF_READ, client):
                 return self._person_later(person_id, principal, client, started)
             return None
         if self._source is None:
