@@ -151,8 +151,8 @@ class PatientsResource:
         where = PatientFilter(search, finds_prefixes=self._people.finds_prefixes)
         if (person_id := search.one("_id")) is not None:
             found = await self._of_id(person_id.value, hidden, fresh=fresh)
-        elif search.one("identifier") is not None:
-            found = await self._of_identifier(search, hidden)
+        elif (token := search.one("identifier")) is not None:
+            found = await self._of_identifier(token.value, hidden)
         else:
             page, _ = await self._people.find_cached(
                 where, after=after or None, limit=search.limit, fresh=fresh, hidden=hidden
@@ -164,9 +164,8 @@ class PatientsResource:
         found = (await self._people.get_many([person_id], fresh=fresh))[0] if is_id(person_id) else {}
         return [redact(record.body, hidden) if hidden else record.body for record in found.values()]
 
-    async def _of_identifier(self, search: PatientSearch, hidden: frozenset[str]) -> list[bytes]:
-        tokens = [one.value for one in search.conditions if one.name == "identifier"]
-        wanted = parse_identifier(tokens[0], self._people.identifiers)
+    async def _of_identifier(self, token: str, hidden: frozenset[str]) -> list[bytes]:
+        wanted = parse_identifier(token, self._people.identifiers)
         if not wanted.fields:
             return []
         found = await self._people.search(wanted.query, limit=MAX_HITS, hidden=hidden, forgiving=False)

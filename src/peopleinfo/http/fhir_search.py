@@ -25,11 +25,8 @@ if TYPE_CHECKING:
 
 _RESULT_PARAMETERS: Final = ("_count", "_format", "_pretty")
 _REPEATABLE: Final = ("birthdate", "given")
-_FILTERED_AS: Final = {
-    "family": "surname",
-    "given": "name",
-    "birthdate": "born_from",
-}  # native filters of the same fields
+# Native filters of the same fields.
+_FILTERED_AS: Final = {"family": "surname", "given": "name", "birthdate": "born_from"}
 _EXACT: Final = "exact"
 _DATE: Final = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb)?(\d{4}(?:-\d\d(?:-\d\d)?)?)", re.ASCII)
 _COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
