@@ -45,11 +45,11 @@ def main() -> list[Table]:
         for title, path in _requests():
             falcon = stack.enter_context(bare(get(servers[0], path, key=keys[0])))
             contenders = zip((falcon, *servers), (keys[0], *keys), strict=True)
-            asked = [(server, [request("GET", path, key=key)]) for server, key in contenders]
-            rounds = [[microseconds(server, one, REQUESTS) for server, one in asked] for _ in range(ROUNDS)]
-            base, open_costs, closed = (list(column) for column in zip(*rounds, strict=True))
-            times = f"{ratio(open_costs, base):.2f}", f"{ratio(closed, open_costs):.2f}"
-            table.row(title, spread(base), spread(open_costs), times[0], spread(closed), times[1])
+            targets = [(server, [request("GET", path, key=key)]) for server, key in contenders]
+            rounds = [[microseconds(server, requests, REQUESTS) for server, requests in targets] for _ in range(ROUNDS)]
+            falcon_costs, plain_costs, encrypted_costs = (list(column) for column in zip(*rounds, strict=True))
+            times = f"{ratio(plain_costs, falcon_costs):.2f}", f"{ratio(encrypted_costs, plain_costs):.2f}"
+            table.row(title, spread(falcon_costs), spread(plain_costs), times[0], spread(encrypted_costs), times[1])
     return [table]
 
 

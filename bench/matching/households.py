@@ -88,7 +88,7 @@ def _children(
 
 
 def _twins(chance: random.Random, born: Day, taken: set[str]) -> Iterator[tuple[str, Day]]:
-    first = {name.partition(" ")[0] for name in taken}  # nobody could distinguish twins called Anna and Anna Luise
+    first = {name.partition(" ")[0] for name in taken}  # a name like Anna Luise counts as Anna
     pair = chance.choice([pair for pair in _SIMILAR if not first & set(pair)])
     for name in pair:
         taken.add(name)
