@@ -216,7 +216,7 @@ def _shards(name: str, share: float, units: float) -> str:
 
 _TEXT = """# Capacity planning: tasks, capacity units, dollars
 
-`python -m bench capacity` writes this page; its source states what is measured and what is assumed. None of this has run on real AWS.
+`python -m bench capacity` writes this page; its source states which figures are measured and which are assumed. None of them comes from real AWS.
 
 ## Capacity units of an operation
 

@@ -24,7 +24,7 @@ def lock(target: str, *sources: str) -> None:
 
 PROJECTS = ("pyproject.toml", "clients/python/pyproject.toml")
 lock("requirements/dev.lock", *PROJECTS, "requirements/build.in", "--group", "dev")
-# What is served is what was tested: the tests' own needs decide first.
+# The service runs with the tested versions: the requirements of the tests decide first.
 TESTED = ("--constraint", "requirements/dev.lock")
 lock("requirements/run.lock", "pyproject.toml", "requirements/build.in", *TESTED)
 lock("requirements/iac.lock", "requirements/iac.in", *TESTED)

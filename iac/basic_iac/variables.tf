@@ -40,7 +40,7 @@ variable "environment" {
 }
 
 variable "github" {
-  description = "The repository whose workflows may assume roles in this account, as OWNER/NAME; `owner_id` and `repository_id` when its tokens contain them (docs/aws.md explains how to check); the ARN of the account's OIDC provider for GitHub where another environment created it. Null: no workflows."
+  description = "The repository with the workflows that may assume roles in this account, as OWNER/NAME. Set `owner_id` and `repository_id` if its tokens contain them (docs/aws.md explains how to check). Set `oidc_provider_arn` if another environment has created the OIDC provider for GitHub in this account. Null: no workflows."
   type = object({
     repository        = string
     owner_id          = optional(string)

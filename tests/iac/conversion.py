@@ -1,8 +1,8 @@
 """Rewrite copies of the stacks for version 3.39.0 of the AWS provider, the newest one that a Python package contains.
 
 The rules are of three kinds. RENAMED and `_security_group_rule` lose nothing: the old provider has the same argument under another name.
-CHANGED replaces a value that the old provider or the emulator does not accept. LEFT_OUT removes what is newer than the provider.
-docs: iac/README.md lists what CHANGED and LEFT_OUT keep from being applied, and a test compares the two.
+CHANGED replaces a value that the old provider or the emulator does not accept. LEFT_OUT removes arguments and resources that are newer than the provider.
+In iac/README.md, a list names the parts that CHANGED and LEFT_OUT do not apply; a test compares it with both.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 VERSION: Final = "3.39.0"
 
-# (pattern, replacement): the same under another name, or something that newer versions do without.
+# (pattern, replacement): an argument with another name, or one that newer versions do not need.
 RENAMED: Final = [
     (r'(source\s*= "hashicorp/aws"\s*\n\s*version\s*= )"[^"]*"', rf'\1"{VERSION}"'),
-    (r'\n *# [^\n]*\n  backend "s3" \{[^}]*\}\n', "\n"),  # the state is stored beside the copy
+    (r'\n *# [^\n]*\n  backend "s3" \{[^}]*\}\n', "\n"),  # the state is stored next to the copy
     (r"ignore_changes = \[insecure_value\]", "ignore_changes = [value]"),
     (r'([\w.]+(?:\["[^"]*"\])?)\.insecure_value\b', r"nonsensitive(\1.value)"),
     (r"\binsecure_value\b", "value"),

@@ -50,7 +50,7 @@ _PUSH: Final = (
     "BatchGetImage",
 )
 
-# What the resources of a preview are called.
+# The names of the resources of a preview.
 _OF_A_PREVIEW: Final = {
     "dynamodb:table": "{n}-preview-pr-7",
     "ecr:repository": "{n}-preview",

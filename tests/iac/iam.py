@@ -107,7 +107,7 @@ def expanded(pattern: str) -> list[str]:
 
 
 def privilege(action: str) -> dict[str, Any]:
-    """Return what the reference says about an action."""
+    """Return the entry of an action in the reference."""
     service, _, name = action.partition(":")
     return dict(reference()[service]["privileges"][name])
 

@@ -59,7 +59,7 @@ def test_each_rule_of_the_conversion_matches_a_stack() -> None:
             assert re.search(rf"\b{name}\b", text), f"remove {kind}.{name}: no stack has it"
 
 
-def test_readme_lists_what_is_not_applied() -> None:
+def test_readme_lists_the_parts_that_are_not_applied() -> None:
     section = (IAC / "README.md").read_text().split("### Parts that are not applied\n")[1].split("\n#")[0]
     listed = {
         found[1]: set(re.findall(r"`(\w+)`", found[2]))

@@ -113,7 +113,7 @@ async def test_restored_person_has_its_id_its_history_and_a_new_version(
     assert split_record(changed)[0] == split_record(await store.get(deleted.person_id))[0]
 
 
-async def test_repeated_deletions_and_restores_find_nobody(store: OpenedStore, trash: Trash) -> None:
+async def test_repeated_deletion_and_repeated_restore_find_no_person(store: OpenedStore, trash: Trash) -> None:
     deleted = await deleted_person(store, trash)
     with pytest.raises(PersonNotFound):
         await trash.add(deleted.person_id, expected=None)

@@ -54,10 +54,10 @@ class Import(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportPreview:
-    """What an import would store of the first part of a file, and what the server detected in it.
+    """The people and errors in the first part of a file, and the detected format.
 
-    `mapping` has the columns of each field. Each of the `columns` has a `name`, a `field` and `examples`, and each of the `rows` a `line`,
-    a `result` (valid, rejected or skipped) with a `person` or `errors`. Each of the `warnings` has a `message`.
+    `mapping` has the columns of each field. Each of the `columns` has a `name`, a `field` and `examples`. Each of the `rows` has a `line`
+    and a `result` (valid, rejected or skipped), with a `person` or `errors`. Each of the `warnings` has a `message`.
     """
 
     format: str

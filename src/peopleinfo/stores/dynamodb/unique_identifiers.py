@@ -35,7 +35,7 @@ class IdentifierPending(StoreUnavailable):
 
 
 class Incoming(NamedTuple):
-    """A person whose entries are stored, and whose record is not."""
+    """A person with stored entries, but without a stored record."""
 
     home: ItemKey
     person_id: str
