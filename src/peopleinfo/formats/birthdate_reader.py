@@ -1,5 +1,8 @@
 """Birthdates of files: partial dates in the formats of an option, or in the format guessed from a whole column.
 
+`date_texts` first removes the time of day and other additions from a text. `date_formats` reads a text in a given format, and
+`date_orders` reads three numbers and guesses their order. This module selects among them for each value.
+
 An incomplete date stays incomplete, a year of two digits is never in the future, and the values that programs write for "none" are
 not known. Results have the forms of `peopleinfo.people.birthdate`.
 """

@@ -28,6 +28,7 @@ _QUOTED_HEADERS: Final = {  # quotes of a header, with the translation to double
     re.compile(r"\s*'[^']*'(?:[^'\w]'[^']*')+\s*"): (str.maketrans("'\"", "\"'"), str.maketrans("'\"", "\"'")),
     re.compile(r"\s*“[^”]*”(?:[^“\w]“[^”]*”)+\s*"): (str.maketrans('“”"', '""“'), str.maketrans("“", '"')),
 }
+_ONE_CELL: Final = re.compile(r'\s*"(?:[^"]|"")*"\s*')
 
 
 class Lines(NamedTuple):
@@ -134,9 +135,6 @@ def unwrapped(lines: Sequence[str]) -> list[str] | None:
     inner = [line.strip()[1:-1].replace('""', '"') if _ONE_CELL.fullmatch(line) else line for line in sample]
     widths = {len(cells) for cells in csv.reader(inner, delimiter=detect_delimiter(inner))}
     return inner if len(widths) == 1 and widths != {1} else None
-
-
-_ONE_CELL: Final = re.compile(r'\s*"(?:[^"]|"")*"\s*')
 
 
 def _rate(lines: list[str], delimiter: str) -> tuple[float, int]:

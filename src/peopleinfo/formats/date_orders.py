@@ -78,21 +78,18 @@ def order_of(heading: str) -> str | None:
     first, second, third = match[0].lower().split(match[2])
     if first.startswith("y") or len(first) > len(third):
         return "ymd"
+    first, second = first[0], second[0]
     # The Turkish day and month are gg and aa.
-    is_month_first = first[0] in _MONTH_LETTERS and second[0] not in _MONTH_LETTERS
-    return (
-        "mdy"
-        if is_month_first
-        else "dmy"
-        if second[0] in _MONTH_LETTERS or (first[0], second[0]) == ("g", "a")
-        else None
-    )
+    if second in _MONTH_LETTERS or (first, second) == ("g", "a"):
+        return "dmy"
+    return "mdy" if first in _MONTH_LETTERS else None
 
 
 class ColumnOrder:
     """The order of a column: that of its heading, else that of the values which can be read in one order only, if they agree.
 
-    Without such values (`known` is None) it is the usual one, and `is_assumed` is true if a value needs it. `formats` describes the dates of numbers in the column. `choices` is not empty if the order is needed but not known.
+    Without such values, `known` is None and the order is the usual one; `is_assumed` is true if a value needs it. `formats` describes
+    the dates of numbers in the column. `choices` is not empty if the order is needed but not known.
     """
 
     def __init__(self, sample: Iterable[str], today: date, heading: str = "", usual: str | None = None) -> None:

@@ -64,45 +64,12 @@ _STANDARD: Final = frozenset(
 )
 # Members beside a list of people that describe the response, and objects around the list.
 _METADATA: Final = frozenset(
-    [
-        "total",
-        "count",
-        "page",
-        "limit",
-        "offset",
-        "status",
-        "success",
-        "next",
-        "previous",
-        "prev",
-        "version",
-        "totalsize",
-        "done",
-        "took",
-        "timed_out",
-        "_shards",
-        "max_score",
-        "ok",
-        "code",
-        "message",
-        "error",
-        "object",
-        "kind",
-        "etag",
-        "meta",
-        "links",
-        "_links",
-        "jsonapi",
-        "info",
-        "pagination",
-        "paging",
-        "has_more",
-        "hasmore",
-        "per_page",
-        "nextpagetoken",
-        "resultsizeestimate",
-    ]
-)
+    (
+        "total", "count", "page", "limit", "offset", "status", "success", "next", "previous", "prev", "version", "totalsize", "done",
+        "took", "timed_out", "_shards", "max_score", "ok", "code", "message", "error", "object", "kind", "etag", "meta", "links",
+        "_links", "jsonapi", "info", "pagination", "paging", "has_more", "hasmore", "per_page", "nextpagetoken", "resultsizeestimate",
+    )
+)  # fmt: skip
 _WRAPPERS: Final = frozenset(
     ("data", "response", "result", "results", "payload", "hits", "_embedded", "body", "content")
 )
