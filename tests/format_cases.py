@@ -360,9 +360,10 @@ MORE_FILES: Final = [
         "computers.ldif",
         "text/ldif",
         b"dn: cn=x\nobjectClass: person\nobjectClass: computer\ncn: PC\n\n"
+        b"dn: cn=y\nobjectClass: person\nobjectClass: Computer\ncn: PC\n\n"
         b"dn: cn=Ida\nobjectClass: person\nsn: Harte\ngivenName: Ida\ndateOfBirth: 19900211000000Z\n",
         [_IDA | {"person_birthdate": "1990-02-11", "dn": "cn=Ida", "objectclass": "person"}],
-        skipped=1,
+        skipped=2,
     ),
     *(
         Case(f"{name}.json", "application/json", text.encode(), people)
@@ -378,6 +379,11 @@ MORE_FILES: Final = [
                 "attributes",
                 '{"data":[{"id":"1","attributes":{"first-name":"Ida","last-name":"Harte"}}]}',
                 [_IDA | {"id": "1"}],
+            ),
+            (
+                "attributes with the name of another member",
+                '{"data":[{"id":"1","type":"p","attributes":{"id":"7","type":"p","first-name":"Ida","last-name":"Harte"}}]}',
+                [_IDA | {"id": "7", "type": "p", "id 2": "1"}],
             ),
             (
                 "birthdate in parts",
@@ -400,6 +406,14 @@ MORE_FILES: Final = [
                 [_IDA | {"id": "7", "contacts": [{"name": "Per"}]}],
             ),
         )
+    ),
+    Case(
+        "birthdate without a month.json",
+        "application/json",
+        b'[{"name":"Ida Harte","birthday":{"year":1990,"day":5}},{"name":"Ida Harte","birthday":{"year":1990,"month":0,"day":5}},'
+        b'{"name":"Ida Harte","birthday":{"year":1990,"month":2,"day":0}}]',
+        [_IDA | {"person_birthdate": "1990-02"}],
+        rejected=2,
     ),
     Case(
         "commas and marks.ndjson",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
 import msgspec
@@ -45,20 +46,31 @@ def flattened(value: Any) -> Any:
 
 
 def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a record that are in a member, with the other members, unless the record has a name without it."""
+    """Return the fields of a record that are in a member, with the other members, unless the record has a name without it.
+
+    If another member has the name of a field and another value, its name gets a number, for example `id 2`.
+    """
     if any((found := headings.role(name)) and found.name != "address" for name in value):
         return value
     for name in _WRAPPERS:
         inner = value.get(name)
         if isinstance(inner, dict):
             fields = flattened(inner)
-            rest = {other: member for other, member in value.items() if other != name}
             return (
-                fields | {other: member for other, member in rest.items() if other not in fields}
+                _joined(fields, {other: value[other] for other in value if other != name})
                 if isinstance(fields, dict)
                 else value
             )
     return value
+
+
+def _joined(fields: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    joined = dict(fields)
+    for name, member in others.items():
+        if name not in fields or fields[name] != member:
+            names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
+            joined[next(one for one in names if one not in joined)] = member
+    return joined
 
 
 def _date(name: str, value: dict[str, Any]) -> Any:
@@ -68,6 +80,7 @@ def _date(name: str, value: dict[str, Any]) -> Any:
     found = headings.role(name)
     if found and found.name == "birthdate" and value and value.keys() <= set(_DATE_PARTS):
         year, month, day = (_number(value.get(part)) for part in _DATE_PARTS)
+        month = month or "0" * len(day)  # a day without its month is invalid
         return "-".join([year.zfill(4) if year else "-", *(part.zfill(2) for part in (month, day) if part)])
     return value
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_RECORD_SIZE: Final = 1024 * 1024  # characters; larger than any record with a picture of usual size
 _START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:(?:#[^\n]*|version:[^\n]*|[ \t][^\n]*|\r?)\n)*dn:", re.IGNORECASE)
+_COMPUTER: Final = re.compile("computer", re.IGNORECASE)
 _PEOPLE: Final = re.compile(r"person|account|user|contact|mozillaab", re.IGNORECASE)
 _FIELDS: Final = {
     "mail": "email",
@@ -149,7 +150,7 @@ def _data(lines: list[str], omitted: Counter[str] | None) -> dict[str, Any] | In
     if change != "add":
         return InvalidRow("describes a change of an entry, not a person")
     classes = attributes.get("objectclass", [])
-    if "computer" in classes or (classes and not any(map(_PEOPLE.search, classes))):
+    if any(map(_COMPUTER.fullmatch, classes)) or (classes and not any(map(_PEOPLE.search, classes))):
         return SkippedRow("the entry describes no person")
     if omitted is not None:
         omitted.update(others)
