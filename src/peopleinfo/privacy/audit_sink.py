@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINE_SIZE: Final = 4_096  # bytes that a write to a pipe does not split (PIPE_BUF on Linux)
-PIECE_SIZE: Final = 64 * 1024  # bytes written to a file at a time
 RESERVE_SIZE: Final = (
     64 * 1024
 )  # bytes that must be free before a change, for its lines and those of concurrent changes
