@@ -195,3 +195,8 @@ def test_hidden_identifier_of_another_person_cannot_be_guessed(tmp_path: Path) -
             (error,) = json.loads(rows.text.splitlines()[0])["errors"]
             assert error["reason"] == "is hidden from this API key and unique: leave it out"
             assert client.post("/v1/people", json=person).status_code == 201
+        for key in ("person_id", "email"):
+            rows = client.post(
+                f"/v1/people/import?key={key}", json=guess, headers={"Content-Type": "application/x-ndjson"}
+            )
+            assert_problem(rows, 403, "field-access-denied")
