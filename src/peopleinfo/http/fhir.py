@@ -33,7 +33,7 @@ from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search, redact
 from peopleinfo.people.person import is_id
 from peopleinfo.people.search_index import MAX_HITS
-from peopleinfo.people.store import PAGE_SIZE, Page
+from peopleinfo.people.store import Page, first_page
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -240,9 +240,7 @@ def _check_format(req: Request, params: list[tuple[str, str]] | None = None) -> 
 
 
 def _slice(found: list[bytes], start: int, limit: int) -> Page:
-    """Return a page of found people, with at most `PAGE_SIZE` bytes but at least one person."""
-    end, size = start, 0
-    while end < min(start + limit, len(found)) and size < PAGE_SIZE:
-        size += len(found[end])
-        end += 1
-    return Page(found[start:end], str(end).encode() if end < len(found) else None)
+    """Return a page of found people."""
+    page = first_page(found[start:], limit)
+    end = start + len(page)
+    return Page(page, str(end).encode() if end < len(found) else None)

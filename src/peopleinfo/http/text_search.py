@@ -9,7 +9,7 @@ from peopleinfo.http.search_params import CountedPage, parse_limit
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import normalize
 from peopleinfo.people.query import Query, parse
-from peopleinfo.people.store import PAGE_SIZE
+from peopleinfo.people.store import first_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,15 +47,11 @@ class TextSearch(NamedTuple):
 
 
 def _encode(result: SearchResult) -> tuple[list[bytes], bytes | None]:
-    """Return the JSON of the first people, up to `PAGE_SIZE` bytes, and the position of the next page."""
-    found: list[bytes] = []
-    size = 0
-    for person in result.people:
-        if size >= PAGE_SIZE:
-            return found, result.people[len(found) - 1].position
-        found.append(strict_json.encode(person.fields | {"found_by": person.found_by}))
-        size += len(found[-1])
-    return found, result.next
+    """Return the JSON of the first people, up to the size of a page, and the position of the next page."""
+    encoded = (strict_json.encode(person.fields | {"found_by": person.found_by}) for person in result.people)
+    found = first_page(encoded, len(result.people))
+    is_whole = len(found) == len(result.people)
+    return found, result.next if is_whole else result.people[len(found) - 1].position
 
 
 def split_export(params: Any) -> tuple[TextSearch | None, Any]:

@@ -11,7 +11,7 @@ from peopleinfo.people.identifiers import is_same, keys_of, values_of
 from peopleinfo.people.index_entries import IDENTIFIER, order_of
 from peopleinfo.people.person import StoredPerson, decode_fields, person_data_from_fields, split_record
 from peopleinfo.people.search_index import MAX_HITS, Hits, Lookup
-from peopleinfo.people.store import PAGE_SIZE
+from peopleinfo.people.store import first_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,12 +29,10 @@ class IdentifiedPeople(NamedTuple):
     more_exist: bool
 
     def page(self, after: bytes | None, limit: int) -> tuple[list[bytes], bytes | None]:
-        """Return the next people as JSON, up to `PAGE_SIZE` bytes, and the position of the following ones; None at the end."""
+        """Return the next people as JSON, up to the size of a page, and the position of the following ones; None at the end."""
         start = tuple(msgspec.json.decode(after)) if after else ()
         rest = [found for found in self.people if found[0] > start]
-        page: list[bytes] = []
-        while len(page) < min(limit, len(rest)) and sum(map(len, page)) < PAGE_SIZE:
-            page.append(rest[len(page)][1])
+        page = first_page((body for _, body in rest), limit)
         return page, msgspec.json.encode(rest[len(page) - 1][0]) if len(rest) > len(page) else None
 
 

@@ -7,6 +7,7 @@ also raise its subclass OutcomeUnknown: the write may have been stored. An ackno
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
@@ -15,7 +16,7 @@ from peopleinfo.people.history import UPDATED, ChangeReader, HistoryExpiry, Vers
 from peopleinfo.people.person import MAX_STORED_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from peopleinfo.errors import IdentifierConflict, PeopleInfoError, PersonNotFound, VersionConflict
@@ -42,6 +43,18 @@ class Page(NamedTuple):
 
     people: list[bytes]
     next: bytes | None
+
+
+def first_page(people: Iterable[bytes], limit: int) -> list[bytes]:
+    """Return the first records of a page: at most `limit`, up to the one that brings it to `PAGE_SIZE` bytes."""
+    page: list[bytes] = []
+    size = 0
+    for body in islice(people, limit):
+        if size >= PAGE_SIZE:
+            break
+        page.append(body)
+        size += len(body)
+    return page
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
