@@ -57,6 +57,7 @@ def missing_requirement(kind: str) -> str | None:
 
 def endpoint(kind: str) -> str:
     """Return the URL of the emulator and start it if necessary. Skips the test if it cannot start."""
+    assert kind in KINDS, kind
     if problem := missing_requirement(kind):
         pytest.skip(f"{kind} {problem}")
     if os.environ.get(FAST_LANE):

@@ -131,10 +131,15 @@ class NoEndedSessions:
 
 def encryption(folder: Path, *, prefixes: bool = True) -> Encryption:
     """Return encryption settings with the master key of a directory, which is created if missing."""
+    return Encryption(FileMasterKey(master_key(folder)), prefixes)
+
+
+def master_key(folder: Path) -> Path:
+    """Return the file of the master key of a directory, which is created if missing."""
     path = folder / "master.key"
     if not path.exists():
         create_file(path)
-    return Encryption(FileMasterKey(path), prefixes)
+    return path
 
 
 class ReadThroughCache:
@@ -178,6 +183,8 @@ async def purge_all(store: Store, *, remove: bool = True) -> tuple[int, int]:
 def server_settings(kind: str, folder: Path, *, workers: int = 1) -> dict[str, object]:
     """Return the settings of a server on a store of this kind; the same directory means the same store."""
     settings: dict[str, object] = {"store_url": store_url(kind, folder), "workers": workers}
+    if kind == ENCRYPTED:
+        settings["encryption"] = f"file://{master_key(folder)}"
     if kind == CACHED:
         settings |= {"cache_url": valkey_servers.shared_url(), "cache_timeout": 5, "cache_fence_ttl": _FENCE_TTL}
         if workers > 1:  # the local caches of workers may briefly differ, as documented
@@ -187,7 +194,7 @@ def server_settings(kind: str, folder: Path, *, workers: int = 1) -> dict[str, o
 
 def store_url(kind: str, folder: Path, *, timeout: int = GENEROUS_TIMEOUT) -> str:
     """Return the URL of a store of this kind, creating its tables; the same directory means the same store."""
-    if kind in ("sqlite", CACHED):
+    if kind in ("sqlite", CACHED, ENCRYPTED):
         return f"sqlite:///{folder / 'people.db'}"
     location = table_location(kind, folder)
     asyncio.run(make_table(location))
