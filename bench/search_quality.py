@@ -17,8 +17,8 @@ from peopleinfo.people.folding import fold
 from peopleinfo.people.index_entries import IndexPlan, keys_and_order
 from peopleinfo.people.nicknames import related_names
 from peopleinfo.people.person import PersonData
-from peopleinfo.people.query import parse
 from peopleinfo.people.similarity import bucket_keys
+from peopleinfo.people.text_query import parse
 from peopleinfo.people.text_ranking import Comparison
 from peopleinfo.people.text_search import PeopleSearch
 from tests.memory_index import MemoryIndex

@@ -12,7 +12,7 @@ from bench.census_people import people
 from bench.search_quality import typed_queries
 from peopleinfo.people.index_entries import DEFAULT_PLAN, NO_INDEX
 from peopleinfo.people.person import utc_now
-from peopleinfo.people.query import parse
+from peopleinfo.people.text_query import parse
 from peopleinfo.people.text_search import PeopleSearch
 from peopleinfo.stores.sqlite.factory import open_sqlite
 

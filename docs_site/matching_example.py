@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from peopleinfo.matching.frequencies import Counts, Frequencies
-from peopleinfo.matching.record import prepare
+from peopleinfo.matching.match_record import prepare
 from peopleinfo.matching.scoring import score
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "duplicates.md"

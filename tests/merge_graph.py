@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from peopleinfo.matching.merging import Merge
+    from peopleinfo.matching.merge_rules import Merge
 
 
 class Merges:
-    """The merges in effect, by the id of each merged record. Implements `peopleinfo.matching.merging.MergeGraph`."""
+    """The merges in effect, by the id of each merged record. Implements `peopleinfo.matching.merge_rules.MergeGraph`."""
 
     def __init__(self, merges: Iterable[Merge] = ()) -> None:
         merges = tuple(merges)

@@ -10,9 +10,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.errors import ChangedSinceMerge, PersonMerged, UndoFirst
-from peopleinfo.matching.history import created, edited
-from peopleinfo.matching.links import Link
-from peopleinfo.matching.merging import Keep, Merge, Record, is_same_merge, plan_merge, plan_undo
+from peopleinfo.matching.duplicate_links import Link
+from peopleinfo.matching.merge_rules import Keep, Merge, Record, is_same_merge, plan_merge, plan_undo
+from peopleinfo.matching.record_events import created, edited
 from peopleinfo.matching.reviewer_decisions import are_different, equal_identifiers
 from tests.merge_graph import Merges
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from peopleinfo.matching.links import LinkState
+    from peopleinfo.matching.duplicate_links import LinkState
     from peopleinfo.matching.scoring import Evidence
 
 FIELDS: Final = tuple(f"field{number}" for number in range(6))

@@ -25,7 +25,7 @@ from bench.matching.evaluation import (
     peer_result,
     recall_by_size,
 )  # fmt: skip
-from peopleinfo.matching.keys import Hasher
+from peopleinfo.matching.blocking_keys import Hasher
 from tests import merge_sequences
 
 PYTHON = Path(".cache/matching-peers/bin/python")  # `make bench` installs it

@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from peopleinfo.matching.blocking_keys import Hasher, KeyKind, Lookup
+from peopleinfo.matching.candidate_selection import Hit, worth_fetching
 from peopleinfo.matching.frequencies import CountKey, Counts, Frequencies, is_common
-from peopleinfo.matching.keys import Hasher, KeyKind, Lookup
-from peopleinfo.matching.record import MatchRecord, prepare
+from peopleinfo.matching.match_record import MatchRecord, prepare
 from peopleinfo.matching.scoring import GRADES, Score, are_relatives, score
-from peopleinfo.matching.selection import Hit, worth_fetching
 
 Pair = tuple[int, int]
 BLOCK = 200  # the most recent entries of a key that a look-up reads

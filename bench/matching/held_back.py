@@ -21,7 +21,7 @@ from bench import matching, servers
 from bench.markdown_tables import Table
 from bench.matching import households
 from bench.matching.evaluation import quality
-from peopleinfo.matching.record import prepare
+from peopleinfo.matching.match_record import prepare
 
 _FIELDS = ("person_name", "person_surname", "person_birthdate", "person_address")
 _BATCH, _PAGE, _TIMEOUT = 100, 1_000, 300

@@ -18,7 +18,7 @@ from peopleinfo.people.people_list import PeopleList
 from peopleinfo.people.person import utc_now
 from peopleinfo.people.service import PeopleService
 from peopleinfo.people.trash import Trash
-from peopleinfo.privacy.export import PersonalDataExport
+from peopleinfo.privacy.subject_export import PersonalDataExport
 from peopleinfo.settings.identifiers import parse_identifiers
 from peopleinfo.stores.registry import is_store_file, open_service_store
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.services import Services
     from peopleinfo.http.shutdown import GracefulShutdown
-    from peopleinfo.matching.review import Review
-    from peopleinfo.matching.service import MatchService
+    from peopleinfo.matching.match_service import MatchService
+    from peopleinfo.matching.review_queue import Review
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.settings import Settings
     from peopleinfo.stores.service_store import ServiceStore
@@ -114,7 +114,7 @@ def trash_of(store: ServiceStore, settings: Settings) -> Trash:
 
 def match_service(store: ServiceStore, settings: Settings) -> MatchService:
     """Return the detection of duplicates among the records of an open store."""
-    from peopleinfo.matching.service import MatchService  # noqa: PLC0415 - few commands need it
+    from peopleinfo.matching.match_service import MatchService  # noqa: PLC0415 - few commands need it
 
     identifiers, _ = parse_identifiers(settings.identifiers)
     return MatchService(
@@ -152,7 +152,7 @@ def import_target(store: ServiceStore, settings: Settings, matches: MatchService
 
 def review_of(matches: MatchService, store: ServiceStore) -> Review:
     """Return the review queue of an open store."""
-    from peopleinfo.matching.review import Review  # noqa: PLC0415 - as above
+    from peopleinfo.matching.review_queue import Review  # noqa: PLC0415 - as above
 
     return Review(matches, store.people, utc_now)
 
@@ -368,7 +368,7 @@ class Application:
         return app
 
     async def _start_background_tasks(self, services: Services, store: ServiceStore, stack: AsyncExitStack) -> None:
-        from peopleinfo.privacy.expiry import run_expiry  # noqa: PLC0415
+        from peopleinfo.privacy.history_expiry import run_expiry  # noqa: PLC0415
         from peopleinfo.privacy.retention import run_retention, run_trash_expiry  # noqa: PLC0415
 
         settings = self._settings
@@ -378,7 +378,7 @@ class Application:
             await stack.enter_async_context(_shared_rate_limits(rates, settings, store.secret))
         await stack.enter_async_context(background_task(run_expiry(store.people)))
         if store.matches is not None:
-            from peopleinfo.matching.counting import run_counts  # noqa: PLC0415
+            from peopleinfo.matching.statistics_refresh import run_counts  # noqa: PLC0415
 
             counts_task = run_counts(services.matches, store.people, now=utc_now)
             await stack.enter_async_context(background_task(counts_task))

@@ -10,8 +10,8 @@ import pytest
 
 from peopleinfo.auth.api_keys import ApiKeyStore
 from peopleinfo.auth.ended_sessions import EndedSessionStore
-from peopleinfo.matching.candidates import MatchIndex
-from peopleinfo.matching.links import LinkStore
+from peopleinfo.matching.duplicate_links import LinkStore
+from peopleinfo.matching.match_index import MatchIndex
 from peopleinfo.matching.merge_store import MergeStore
 from peopleinfo.people.import_log import ImportLog
 from peopleinfo.people.people_list import ListIndex

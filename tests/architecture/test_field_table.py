@@ -21,7 +21,7 @@ PROGRAM = """
 from datetime import date
 
 from peopleinfo.errors import FieldAccessDenied, InvalidPerson
-from peopleinfo.formats.csv import FIRST
+from peopleinfo.formats.export_columns import FIRST_COLUMNS
 from peopleinfo.http.openapi.document import document
 from peopleinfo.people.field_access import check_search
 from peopleinfo.people.person import encode_person, parse_person
@@ -43,7 +43,7 @@ except FieldAccessDenied as error:
     assert error.fields == ("person_phone",)
 else:
     raise AssertionError("the search reveals the field")
-assert FIRST[-1] == "person_phone"
+assert FIRST_COLUMNS[-1] == "person_phone"
 described = document()
 for schema in ("NewPerson", "Person"):
     assert "person_phone" in described["components"]["schemas"][schema]["properties"]

@@ -13,9 +13,9 @@ from peopleinfo.bulk.rows import SkippedRow
 from peopleinfo.errors import InvalidInput
 from peopleinfo.formats import reader
 from peopleinfo.formats.column_mapping import ColumnMapping
-from peopleinfo.formats.csv import reasons
-from peopleinfo.formats.preview import columns, preview_rows
-from peopleinfo.formats.warnings import warnings
+from peopleinfo.formats.import_preview import columns, preview_rows
+from peopleinfo.formats.reader_warnings import warnings
+from peopleinfo.formats.rejects import reject_reasons
 from peopleinfo.http.import_options import query_option
 from peopleinfo.people import strict_json
 from peopleinfo.people.store import Page
@@ -92,7 +92,7 @@ def check_input(data: bytes) -> None:
 def _preview(content: bytes, options: _Options) -> None:
     try:
         source = _open(content, options)
-        rows = [(reasons(result), person and person.to_dict()) for result, person in preview_rows(source, TODAY)]
+        rows = [(reject_reasons(result), person and person.to_dict()) for result, person in preview_rows(source, TODAY)]
     except InvalidInput as error:
         strict_json.encode(str(error))
         return

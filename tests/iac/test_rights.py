@@ -22,7 +22,7 @@ from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
 
 import peopleinfo.stores.dynamodb
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
-from peopleinfo.matching.review import Review
+from peopleinfo.matching.review_queue import Review
 from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.store import Checkpoint
 from peopleinfo.people.trash import Trash

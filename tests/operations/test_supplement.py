@@ -13,20 +13,20 @@ import pytest
 from peopleinfo.bulk.backup import Backup
 from peopleinfo.bulk.backup_storage import DirectoryStorage
 from peopleinfo.bulk.copy import StoreCopy
-from peopleinfo.bulk.import_record import iter_batches
+from peopleinfo.bulk.import_log_entry import iter_batches
 from peopleinfo.bulk.manifest import MANIFEST_NAME, read_manifest
 from peopleinfo.bulk.restore import Restore, checksum_of
 from peopleinfo.crypto.master_key import FileMasterKey, OldOrNewMasterKey, create_file
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.crypto.rotation import rotate
 from peopleinfo.errors import PersonMerged
-from peopleinfo.matching.links import Link
-from peopleinfo.matching.notes import EncryptedNotes, note_cipher
+from peopleinfo.matching.duplicate_links import Link
+from peopleinfo.matching.reviewer_notes import EncryptedNotes, note_cipher
 from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.index_entries import IndexPlan
 from peopleinfo.people.person import person_data_from_fields
-from peopleinfo.privacy.export import PersonalDataExport
+from peopleinfo.privacy.subject_export import PersonalDataExport
 from peopleinfo.stores.dynamodb.factory import open_table
 from peopleinfo.stores.dynamodb.key_table import DynamoDBKeyStore
 from peopleinfo.stores.sqlite import person_keys

@@ -9,7 +9,7 @@ import pytest
 from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflict
 from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.index_entries import NO_INDEX, IndexPlan
-from peopleinfo.people.query import parse
+from peopleinfo.people.text_query import parse
 from peopleinfo.people.text_search import PeopleSearch
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.items import bytes_attr

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from peopleinfo.bulk.import_history import ImportHistory
-from peopleinfo.bulk.import_record import ImportFile
+from peopleinfo.bulk.import_log_entry import ImportFile
 from peopleinfo.bulk.importer import Importer, ImportTarget
 from peopleinfo.bulk.upsert_options import UpsertOptions
 from peopleinfo.errors import ImportNotFound, ImportUndone, StoreUnavailable

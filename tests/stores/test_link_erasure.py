@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peopleinfo.errors import PersonMerged, PersonNotFound
-from peopleinfo.matching.links import Link
+from peopleinfo.matching.duplicate_links import Link
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.stores.dynamodb.store import DynamoDBStore
 from tests.search_cases import person

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from peopleinfo.errors import FieldAccessDenied, PersonNotFound
-from peopleinfo.matching.counting import run_counts
-from peopleinfo.matching.entries import MatchEntries
-from peopleinfo.matching.keys import KEY_SIZE, SUB_SIZE
-from peopleinfo.matching.service import MatchOptions, MatchService
+from peopleinfo.matching.blocking_keys import KEY_SIZE, SUB_SIZE
+from peopleinfo.matching.match_entries import MatchEntries
+from peopleinfo.matching.match_service import MatchOptions, MatchService
+from peopleinfo.matching.statistics_refresh import run_counts
 from peopleinfo.people.index_entries import DEFAULT_PLAN, IndexPlan
 from peopleinfo.people.person import StoredPerson, encode_person, split_record
 from peopleinfo.stores.dynamodb.items import bytes_attr

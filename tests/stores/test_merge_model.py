@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from peopleinfo.errors import ChangedSinceMerge, PersonMerged, PersonNotFound, UndoFirst
-from peopleinfo.matching.history import created
+from peopleinfo.matching.merge_rules import Record
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
-from peopleinfo.matching.merging import Record
+from peopleinfo.matching.record_events import created
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.person import person_data_from_fields, utc_now
 from peopleinfo.stores.sqlite.factory import open_sqlite
@@ -25,7 +25,7 @@ from tests.store_kinds import CACHED, ENCRYPTED, Clock, scan_all
 from tests.stores.test_merges import fields_of
 
 if TYPE_CHECKING:
-    from peopleinfo.matching.merging import Keep
+    from peopleinfo.matching.merge_rules import Keep
     from peopleinfo.people.person import PersonData
     from peopleinfo.stores.service_store import OpenedStore
 

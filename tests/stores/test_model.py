@@ -36,8 +36,8 @@ from peopleinfo.errors import (
 from peopleinfo.people import strict_json
 from peopleinfo.people.idempotency import IDEMPOTENCY_TTL, IdempotencyKey
 from peopleinfo.people.person import PersonData, StoredPerson, decode_fields, split_record, timestamp
-from peopleinfo.people.query import parse
 from peopleinfo.people.store import Checkpoint
+from peopleinfo.people.text_query import parse
 from peopleinfo.people.text_ranking import Comparison, rank
 from peopleinfo.people.text_search import PeopleSearch
 from tests import dynamodb_servers

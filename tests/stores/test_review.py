@@ -10,11 +10,11 @@ from bench.matching.households import rows
 from msgspec.structs import replace
 
 from peopleinfo.matching.certain_merges import CertainMerges
+from peopleinfo.matching.duplicate_scan import DuplicateScan
 from peopleinfo.matching.errors import PairNotFound
+from peopleinfo.matching.match_service import MatchOptions
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
-from peopleinfo.matching.review import Review
-from peopleinfo.matching.scan import DuplicateScan
-from peopleinfo.matching.service import MatchOptions
+from peopleinfo.matching.review_queue import Review
 from peopleinfo.people.person import decode_header, split_record
 from tests.search_cases import person
 from tests.store_kinds import ENCRYPTED
@@ -24,7 +24,7 @@ from tests.unit.test_match_households import NAMES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from peopleinfo.matching.scan import ScanProgress
+    from peopleinfo.matching.duplicate_scan import ScanProgress
     from peopleinfo.people.person import PersonData
     from peopleinfo.stores.service_store import OpenedStore
     from tests.store_kinds import Clock

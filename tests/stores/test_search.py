@@ -12,8 +12,8 @@ import pytest
 from peopleinfo.errors import IdentifierConflict
 from peopleinfo.people.index_entries import DEFAULT_PLAN, NO_INDEX, IndexPlan, keys_and_order, name_of
 from peopleinfo.people.person import StoredPerson, encode_person, split_record
-from peopleinfo.people.query import parse
 from peopleinfo.people.similarity import deletion_keys
+from peopleinfo.people.text_query import parse
 from peopleinfo.people.text_search import PeopleSearch
 from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr
 from peopleinfo.stores.dynamodb.search_entries import data_of

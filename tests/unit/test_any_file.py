@@ -15,7 +15,7 @@ from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
 from peopleinfo.errors import InvalidInput
 from peopleinfo.formats.column_mapping import ColumnMapping
 from peopleinfo.formats.reader import read
-from peopleinfo.formats.warnings import warnings
+from peopleinfo.formats.reader_warnings import warnings
 from peopleinfo.people import strict_json
 from tests.table_cases import CASES
 

@@ -17,7 +17,8 @@ from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.errors import FieldError, InvalidInput
 from peopleinfo.formats.birthdate_reader import UnreadableDate
 from peopleinfo.formats.column_mapping import ColumnMapping
-from peopleinfo.formats.csv import CsvWriter, extra_fields
+from peopleinfo.formats.csv_writer import CsvWriter
+from peopleinfo.formats.export_columns import extra_fields
 from peopleinfo.formats.reader import read
 from peopleinfo.people import strict_json
 

@@ -9,7 +9,7 @@ from bench.matching.evaluation import find, grade, judge, people_set
 from bench.matching.households import Names, rows
 from bench.sample_people import surname
 
-from peopleinfo.matching.keys import Hasher
+from peopleinfo.matching.blocking_keys import Hasher
 
 FAMILIES = 150
 NAMES = Names(

@@ -10,19 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.matching.candidates import FoundEntry, find, rank
-from peopleinfo.matching.entries import MatchEntries
+from peopleinfo.matching.blocking_keys import MAX_BLOCK, SUB_SIZE, Entry, Hasher, Lookup, key_values
+from peopleinfo.matching.candidate_selection import MIN_FETCHED, Hit, worth_fetching
+from peopleinfo.matching.candidates import rank
 from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys
-from peopleinfo.matching.keys import MAX_BLOCK, SUB_SIZE, Entry, Hasher, Lookup, key_values
-from peopleinfo.matching.record import MatchRecord, prepare
-from peopleinfo.matching.selection import MIN_FETCHED, Hit, worth_fetching
+from peopleinfo.matching.match_entries import MatchEntries
+from peopleinfo.matching.match_index import FoundEntry, find
+from peopleinfo.matching.match_record import MatchRecord, prepare
 from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.people.person import PersonData
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from peopleinfo.matching.links import LinkStore
+    from peopleinfo.matching.duplicate_links import LinkStore
 
 HASHER = Hasher(b"0" * 32)
 ANNA = {

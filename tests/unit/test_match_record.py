@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from peopleinfo.errors import FieldAccessDenied
-from peopleinfo.matching import comparison
-from peopleinfo.matching.record import MatchRecord, prepare
+from peopleinfo.matching import field_comparison
+from peopleinfo.matching.match_record import MatchRecord, prepare
 from peopleinfo.matching.spelling import are_near, jaro_winkler
 from peopleinfo.people import strict_json
 from peopleinfo.people.edit_distance import edit_distance
@@ -108,12 +108,12 @@ def test_principal_without_names_and_birthdates_may_not_match() -> None:
     ],
 )
 def test_first_names_agree_in_one_of_eight_ways(a: str, b: str | None, agreement: str | None) -> None:
-    assert comparison.names(named(a), named(b)) == agreement
-    assert comparison.names(named(b), named(a)) == agreement
+    assert field_comparison.names(named(a), named(b)) == agreement
+    assert field_comparison.names(named(b), named(a)) == agreement
 
 
 def test_junior_and_senior_are_different_people() -> None:
-    assert comparison.names(named("John", "Smith Jr."), named("John", "Smith Sr.")) == "differs"
+    assert field_comparison.names(named("John", "Smith Jr."), named("John", "Smith Sr.")) == "differs"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_junior_and_senior_are_different_people() -> None:
     ],
 )
 def test_surnames_agree_in_one_of_four_ways(a: str | None, b: str | None, agreement: str | None) -> None:
-    assert comparison.surnames(named(None, a), named(None, b)) == agreement
+    assert field_comparison.surnames(named(None, a), named(None, b)) == agreement
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_surnames_agree_in_one_of_four_ways(a: str | None, b: str | None, agreem
     ],
 )
 def test_birthdates_agree_in_one_of_seven_ways(a: str, b: str, agreement: str | None) -> None:
-    assert comparison.birthdates(born(a), born(b)) == agreement
-    assert comparison.birthdates(born(b), born(a)) == agreement
+    assert field_comparison.birthdates(born(a), born(b)) == agreement
+    assert field_comparison.birthdates(born(b), born(a)) == agreement
 
 
 @pytest.mark.parametrize(
@@ -167,20 +167,20 @@ def test_birthdates_agree_in_one_of_seven_ways(a: str, b: str, agreement: str | 
     ],
 )
 def test_addresses_agree_in_one_of_four_ways(a: str, b: str, agreement: str | None) -> None:
-    assert comparison.addresses(at(a), at(b)) == agreement
+    assert field_comparison.addresses(at(a), at(b)) == agreement
 
 
 def test_common_words_of_addresses_are_no_evidence() -> None:
     a, b = at("12 Elm Row, 8000 Zurich"), at("7 Main Street, 8000 Zurich")
-    assert comparison.addresses(a, b) == "part"
-    assert comparison.addresses(a, b, frozenset(("8000", "zurich"))) == "differs"
+    assert field_comparison.addresses(a, b) == "part"
+    assert field_comparison.addresses(a, b, frozenset(("8000", "zurich"))) == "differs"
 
 
 @pytest.mark.parametrize(
     ("a", "b", "agreement"), [("123456", "123456", "same"), ("123456", "123465", "near"), ("12345", "12354", "differs")]
 )
 def test_identifiers_agree_in_one_of_three_ways(a: str, b: str, agreement: str) -> None:
-    assert comparison.identifiers(a, b) == agreement
+    assert field_comparison.identifiers(a, b) == agreement
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys, country_shares, is_common
-from peopleinfo.matching.merging import Merge
-from peopleinfo.matching.record import prepare
+from peopleinfo.matching.match_record import prepare
+from peopleinfo.matching.merge_rules import Merge
 from peopleinfo.matching.reviewer_decisions import are_different
 from peopleinfo.matching.scoring import GRADES, Assessment, Score, are_relatives, score
 from peopleinfo.matching.weights import ADDRESS, BECAUSE, BECAUSE_IDENTIFIER, BIRTHDATE, IDENTIFIER, NAME, SURNAME

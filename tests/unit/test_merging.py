@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from peopleinfo.errors import ChangedSinceMerge, MergeCycle, MergeTooLarge, PersonMerged, UndoFirst, VersionConflict
-from peopleinfo.matching.history import content, created, edited
-from peopleinfo.matching.merging import (
+from peopleinfo.matching.merge_rules import (
     MAX_DEPTH,
     MAX_RECORDS,
     Merge,
@@ -18,6 +17,7 @@ from peopleinfo.matching.merging import (
     plan_merge,
     plan_undo,
 )
+from peopleinfo.matching.record_events import content, created, edited
 from tests.merge_graph import Merges
 
 ANNA = {"person_name": "Anna", "person_surname": "Roth", "phone": "1"}

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.formats.csv import CsvWriter, cell_text, extra_fields
+from peopleinfo.bulk.rows import cell_text
+from peopleinfo.formats.csv_writer import CsvWriter
+from peopleinfo.formats.export_columns import extra_fields
 from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.reader import read
 from peopleinfo.formats.vcard_writer import write_vcard

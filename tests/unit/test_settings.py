@@ -9,7 +9,7 @@ import pytest
 
 from peopleinfo.errors import InvalidSettings
 from peopleinfo.settings import Settings, is_loopback
-from peopleinfo.settings.renamed import RENAMED
+from peopleinfo.settings.renamed_settings import RENAMED
 from peopleinfo.settings.urls import DynamoDBUrl
 
 

@@ -9,9 +9,9 @@ import pytest
 from peopleinfo.errors import InvalidSearch
 from peopleinfo.people.index_entries import IndexPlan, keys_and_order
 from peopleinfo.people.person import PersonData, decode_fields
-from peopleinfo.people.query import MAX_TERMS, parse
 from peopleinfo.people.search_index import MAX_LOOKUPS
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
+from peopleinfo.people.text_query import MAX_TERMS, parse
 from peopleinfo.people.text_ranking import Comparison, rank
 from peopleinfo.people.text_search import PeopleSearch, SearchResult
 from tests.memory_index import MemoryIndex

@@ -12,7 +12,7 @@ from peopleinfo.bulk.rows import InvalidRow
 from peopleinfo.errors import InvalidInput
 from peopleinfo.formats.column_mapping import command_line_option
 from peopleinfo.formats.reader import read
-from peopleinfo.formats.warnings import warnings
+from peopleinfo.formats.reader_warnings import warnings
 
 
 def people(data: bytes, **options: Any) -> list[Any]:

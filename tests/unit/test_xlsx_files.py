@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from peopleinfo.bulk.rows import InvalidRow, Row
 from peopleinfo.errors import InvalidInput
 from peopleinfo.formats.reader import read
-from peopleinfo.formats.xlsx import Workbook, column_index
 from peopleinfo.formats.xlsx_cells import number_text, parts_of
+from peopleinfo.formats.xlsx_reader import Workbook, column_index
 from tests.workbooks import archive, raw_workbook, workbook
 
 if TYPE_CHECKING:

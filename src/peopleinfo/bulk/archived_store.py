@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from peopleinfo.matching.candidates import MatchIndex
+    from peopleinfo.matching.match_index import MatchIndex
     from peopleinfo.matching.merge_store import MergeStore
     from peopleinfo.people.import_log import ImportLog
     from peopleinfo.people.trash import TrashStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from peopleinfo.bulk.import_record import ImportFile, count_people, decrypt_file, iter_batches
+from peopleinfo.bulk.import_log_entry import ImportFile, count_people, decrypt_file, iter_batches
 from peopleinfo.bulk.import_undo import ImportUndo
 
 if TYPE_CHECKING:

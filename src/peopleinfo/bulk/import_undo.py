@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from peopleinfo.bulk.import_record import count_people, iter_batches
+from peopleinfo.bulk.import_log_entry import count_people, iter_batches
 from peopleinfo.errors import (
     IdentifierConflict,
     PersonMerged,

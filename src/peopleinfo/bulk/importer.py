@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from peopleinfo.bulk.duplicates import queue, row_duplicates, with_ids
 from peopleinfo.bulk.existing_records import ExistingRecords
 from peopleinfo.bulk.identifier_keys import identifier_keys
-from peopleinfo.bulk.import_record import UNKNOWN_FILE, ImportFile, ImportRecord
+from peopleinfo.bulk.import_log_entry import UNKNOWN_FILE, ImportFile, ImportRecord
 from peopleinfo.bulk.keyed_updates import Updates, keyed_row
 from peopleinfo.bulk.row_decisions import Decision
+from peopleinfo.bulk.row_duplicates import queue, row_duplicates, with_ids
 from peopleinfo.bulk.row_validation import validate
 from peopleinfo.bulk.rows import Account, InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.bulk.unique_rows import UniqueRows
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from peopleinfo.bulk.keyed_updates import ImportStore
-    from peopleinfo.matching.review import Review
+    from peopleinfo.matching.match_service import MatchService
+    from peopleinfo.matching.review_queue import Review
     from peopleinfo.matching.scoring import Grade
-    from peopleinfo.matching.service import MatchService
     from peopleinfo.people.import_log import ImportLog
     from peopleinfo.people.search_index import SearchIndex
 

@@ -51,6 +51,11 @@ def as_cell(value: Any) -> str:
     return value if isinstance(value, str) else strict_json.encode(value).decode()
 
 
+def cell_text(value: Any) -> str:
+    """Return the text of a table cell, "" for an absent value."""
+    return "" if value is None else as_cell(value)
+
+
 def unused_name(name: str, data: Container[str]) -> str:
     """Return a name, with a number if the data contains it."""
     number, unused = 1, name

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from peopleinfo.bulk.import_record import ImportFile, decrypt_file, encrypt_file, iter_batches
+from peopleinfo.bulk.import_log_entry import ImportFile, decrypt_file, encrypt_file, iter_batches
 from peopleinfo.errors import ImportUndone, PersonNotFound, VersionConflict
-from peopleinfo.matching.links import STATES, Link
+from peopleinfo.matching.duplicate_links import STATES, Link
 from peopleinfo.matching.merge_store import MergeRecord, StoredLog, decode_log, encode_log, reencoded
-from peopleinfo.matching.notes import EncryptedNotes, note_cipher
-from peopleinfo.matching.review import ALL_GRADES
+from peopleinfo.matching.review_queue import ALL_GRADES
+from peopleinfo.matching.reviewer_notes import EncryptedNotes, note_cipher
 from peopleinfo.people.history import Operation, Origin, PersonVersion, default_operation, update_time
 from peopleinfo.people.import_log import (
     UNDO_STATES,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from peopleinfo.bulk.archived_store import ArchivedStore
-    from peopleinfo.matching.links import LinkStore
+    from peopleinfo.matching.duplicate_links import LinkStore
     from peopleinfo.people.trash import TrashedPerson, TrashStore
 
 _PAGE: Final = 100  # people in the trash, links or imports read at a time

@@ -24,14 +24,14 @@ from peopleinfo.cli import (
     imports,
     keys,
     merges,
-    people,
     person,
     retention,
+    search,
     serve,
     store,
     trash,
 )
-from peopleinfo.cli.renamed import reject_renamed
+from peopleinfo.cli.renamed_commands import reject_renamed
 from peopleinfo.errors import InvalidSearch, InvalidSettings, PeopleInfoError
 from peopleinfo.settings import is_service_link
 
@@ -66,9 +66,9 @@ app.command()(backup.restore)
 app.command()(copy.copy)
 app.command()(copy.reindex)
 app.command()(copy.stats)
-app.command()(people.search)
-app.command()(people.count)
-app.command()(people.get)
+app.command()(search.search)
+app.command()(search.count)
+app.command()(search.get)
 app.command()(duplicates.match)
 app.command()(history.history)
 app.command("restore-version")(history.restore_version)

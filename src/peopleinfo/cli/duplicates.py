@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from peopleinfo.bulk.rows import RowResult
-    from peopleinfo.matching.links import LinkState
-    from peopleinfo.matching.review import Review
-    from peopleinfo.matching.scan import ScanProgress
-    from peopleinfo.matching.service import Matched, MatchService
+    from peopleinfo.matching.duplicate_links import LinkState
+    from peopleinfo.matching.duplicate_scan import ScanProgress
+    from peopleinfo.matching.match_service import Matched, MatchService
+    from peopleinfo.matching.review_queue import Review
 
 _Pair = Annotated[str, typer.Argument(metavar="PAIR", help="Id of the pair, from `list`.", show_default=False)]
 app = typer.Typer(name="duplicates", help="Find records of one person.", no_args_is_help=True)
@@ -47,7 +47,7 @@ def match(
         raise typer.BadParameter("no field is given: use for example --name and --surname")
     found = run(_match(Settings.load(store_url=store), fields, count))
     if json or not sys.stdout.isatty():
-        from peopleinfo.matching.service import encode
+        from peopleinfo.matching.match_service import encode
 
         sys.stdout.buffer.write(encode(found) + b"\n")
     else:
@@ -92,7 +92,7 @@ def list_(
 
     Example: peopleinfo duplicates list --state different
     """
-    from peopleinfo.matching.links import STATES
+    from peopleinfo.matching.duplicate_links import STATES
 
     if state not in STATES:
         raise InvalidSettings(f"--state must be {', '.join(STATES[:-1])} or {STATES[-1]} (got {state})")
@@ -167,7 +167,7 @@ def print_duplicates(results: Iterable[RowResult]) -> None:
 
 async def _scan(settings: Settings, *, dry_run: bool) -> ScanProgress:
     from peopleinfo.app import match_service, review_of
-    from peopleinfo.matching.scan import DuplicateScan, ScanProgress
+    from peopleinfo.matching.duplicate_scan import DuplicateScan, ScanProgress
     from peopleinfo.stores.registry import open_service_store
 
     done = ScanProgress(0, 0)
@@ -182,7 +182,7 @@ async def _scan(settings: Settings, *, dry_run: bool) -> ScanProgress:
 
 
 async def _list(settings: Settings, state: LinkState, limit: int) -> list[bytes]:
-    from peopleinfo.http.duplicate_review import fields_of
+    from peopleinfo.http.review_queue import fields_of
 
     async with _open_review(settings) as review:
         page = await review.page(state, limit=limit)
@@ -190,7 +190,7 @@ async def _list(settings: Settings, state: LinkState, limit: int) -> list[bytes]
 
 
 async def _show(settings: Settings, pair: str) -> bytes:
-    from peopleinfo.http.duplicate_review import fields_of
+    from peopleinfo.http.review_queue import fields_of
 
     async with _open_review(settings) as review:
         return strict_json.encode(fields_of(await review.get(pair)))
@@ -223,7 +223,7 @@ async def _open_review(settings: Settings) -> AsyncIterator[Review]:
 
 
 async def _match(settings: Settings, fields: dict[str, str], count: int) -> Matched:
-    from peopleinfo.matching.service import MatchOptions
+    from peopleinfo.matching.match_service import MatchOptions
     from peopleinfo.people.birthdate import earliest_date
     from peopleinfo.people.person import parse_person, utc_now
 

@@ -103,7 +103,7 @@ async def _export(
 ) -> int:
     from peopleinfo.app import open_people
     from peopleinfo.formats.export import Export
-    from peopleinfo.people.query import parse
+    from peopleinfo.people.text_query import parse
 
     async with open_people(settings) as people:
         count = 0

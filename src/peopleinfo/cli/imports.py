@@ -212,10 +212,10 @@ class _Import:
 
     async def run(self, path: Path) -> int:
         """Import a file, print a summary on stderr and return the number of rejected rows."""
-        from peopleinfo.bulk.import_record import ImportFile
+        from peopleinfo.bulk.import_log_entry import ImportFile
         from peopleinfo.bulk.importer import Importer, batches
         from peopleinfo.formats import reader
-        from peopleinfo.formats.warnings import warnings
+        from peopleinfo.formats.reader_warnings import warnings
         from peopleinfo.privacy.audit import COMMAND
 
         # Rows contain no reference cycles: the default thresholds would cost a fifth of an import.

@@ -17,8 +17,8 @@ from peopleinfo.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from peopleinfo.matching.merge_rules import Keep
     from peopleinfo.matching.merge_service import MergeResult, UndoResult
-    from peopleinfo.matching.merging import Keep
 
 app = typer.Typer(name="merges", help="List, show or undo merges.", no_args_is_help=True)
 _PersonId = Annotated[str, typer.Argument(metavar="ID", help="Id of the person.", show_default=False)]

@@ -66,7 +66,7 @@ def erase(person_id: _Id, store: options.Store = None) -> None:
 async def _export(settings: Settings, person_id: str) -> bytes:
     from peopleinfo.app import open_audit_file
     from peopleinfo.privacy.audit import COMMAND, audit_action
-    from peopleinfo.privacy.export import PersonalDataExport
+    from peopleinfo.privacy.subject_export import PersonalDataExport
     from peopleinfo.stores.registry import open_service_store
 
     async with AsyncExitStack() as stack:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from peopleinfo.bulk.rows import InvalidRow, SkippedRow
 from peopleinfo.formats import csv_lines
 from peopleinfo.formats.csv_lines import MAX_LINE_LENGTH, Lines
-from peopleinfo.formats.tables import TableRow
+from peopleinfo.formats.table_reader import TableRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

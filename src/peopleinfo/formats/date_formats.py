@@ -7,7 +7,7 @@ import unicodedata
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from peopleinfo.people.month_names import MONTHS, MORE_MONTHS
+from peopleinfo.people.month_names import FILE_MONTHS
 
 EXCEL: Final = "excel"
 _EXCEL_EPOCH: Final = date(1899, 12, 30)  # of all days after 1900-02-29, which Excel counts although it did not exist
@@ -78,7 +78,7 @@ class DateFormat:
 
 
 def month_number(name: str) -> int | None:
-    """Return the number of a month from its name or an unambiguous abbreviation, in the languages of `MONTHS`."""
+    """Return the number of a month from its name or an unambiguous abbreviation, in the languages of `FILE_MONTHS`."""
     letters = _letters(name).rstrip(".")
     if letters in _MONTHS:
         return _MONTHS[letters]
@@ -90,7 +90,7 @@ def _letters(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
 
 
-_MONTHS: Final = MONTHS | {_letters(name): number for name, number in MORE_MONTHS.items()}
+_MONTHS: Final = {_letters(name): number for name, number in FILE_MONTHS.items()}
 
 
 def _compile(text: str) -> re.Pattern[str]:

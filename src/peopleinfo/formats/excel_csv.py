@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peopleinfo.formats.tables import TableRow
+    from peopleinfo.formats.table_reader import TableRow
 
 BYTE_ORDER_MARK: Final = codecs.BOM_UTF8  # Excel reads the file as UTF-8
 MARK: Final = "apostrophe_marks_text"

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import temporary_folder_full
-from peopleinfo.formats.csv import CsvWriter, extra_fields
+from peopleinfo.formats.csv_writer import CsvWriter
+from peopleinfo.formats.export_columns import extra_fields
 from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.vcard_writer import write_vcard
 

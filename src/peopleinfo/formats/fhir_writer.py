@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from peopleinfo.formats.contacts import is_other_display_name, joined, types_of
-from peopleinfo.formats.fhir import ELEMENTS, PREFIX, RECORD
+from peopleinfo.formats.fhir_reader import ELEMENTS, PREFIX, RECORD
 from peopleinfo.people import strict_json
 from peopleinfo.people.fields import READ_ONLY_FIELDS
 from peopleinfo.people.person import decode_fields

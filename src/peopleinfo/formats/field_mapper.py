@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from peopleinfo.bulk.rows import unused_name
+from peopleinfo.bulk.rows import cell_text, unused_name
 from peopleinfo.errors import FieldError
 from peopleinfo.formats.birthdate_reader import UnreadableDate
 from peopleinfo.formats.column_mapping import REJECT_COLUMNS, UNREADABLE_BIRTHDATE
-from peopleinfo.formats.csv import cell_text
 from peopleinfo.formats.whole_names import divide
 from peopleinfo.people.fields import FIELDS
 

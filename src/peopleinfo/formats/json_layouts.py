@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from peopleinfo.bulk.rows import SkippedRow
-from peopleinfo.formats import fhir, headings, scim
+from peopleinfo.formats import fhir_reader, headings, scim_reader
 
 # Members with the fields of a record in responses of APIs: JSON:API, Strapi, HubSpot, Elasticsearch.
 _WRAPPERS: Final = (
@@ -33,12 +33,12 @@ def flattened(value: Any) -> Any:
     """Return the fields of a person in a known layout, or a SkippedRow; return any other value unchanged."""
     if not isinstance(value, dict):
         return value
-    if fhir.is_resource(value):
-        return fhir.person(value)
-    if scim.is_group(value):
+    if fhir_reader.is_resource(value):
+        return fhir_reader.person(value)
+    if scim_reader.is_group(value):
         return SkippedRow("the SCIM group describes no person")
-    if scim.is_user(value):
-        return scim.person(value)
+    if scim_reader.is_user(value):
+        return scim_reader.person(value)
     if any(type(member) is dict for member in value.values()):
         value = _unwrapped(value)
         return {name: _date(name, member) if type(member) is dict else member for name, member in value.items()}

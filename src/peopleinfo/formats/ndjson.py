@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, blank_row
 from peopleinfo.errors import InvalidInput, InvalidJson
 from peopleinfo.formats.column_mapping import REJECT_LINE, REJECT_REASON, REJECT_TEXT
-from peopleinfo.formats.csv import reasons
 from peopleinfo.formats.json_layouts import flattened
+from peopleinfo.formats.rejects import reject_reasons
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class JsonRejects:
             value = None
         if not isinstance(value, dict):
             value = {REJECT_TEXT: text.decode(errors="replace")}
-        value |= {REJECT_LINE: result.row.line, REJECT_REASON: reasons(result)}
+        value |= {REJECT_LINE: result.row.line, REJECT_REASON: reject_reasons(result)}
         self._stream.write(strict_json.encode(value) + b"\n")
 
 

@@ -8,13 +8,12 @@ import itertools
 import zlib
 from collections import Counter
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from peopleinfo.bulk.rows import Row
 from peopleinfo.errors import InvalidInput
-from peopleinfo.formats import headings, ldif, vcard
+from peopleinfo.formats import headings, ldif_reader, vcard_reader
 from peopleinfo.formats.column_mapping import ColumnMapping, Columns
-from peopleinfo.formats.csv import CsvRejects
 from peopleinfo.formats.csv_reader import CsvReader
 from peopleinfo.formats.encodings import UTF8, Utf8Stream
 from peopleinfo.formats.excel_csv import without_protection
@@ -22,14 +21,14 @@ from peopleinfo.formats.field_mapper import ObjectMapper, texts
 from peopleinfo.formats.file_types import is_zip, unreadable_type
 from peopleinfo.formats.json_documents import is_document, read_documents
 from peopleinfo.formats.ndjson import JsonRejects, read_lines
+from peopleinfo.formats.rejects import CsvRejects, Rejects
 from peopleinfo.formats.sampling import take_sample
-from peopleinfo.formats.tables import Table
-from peopleinfo.formats.xlsx import Workbook
+from peopleinfo.formats.table_reader import Table
+from peopleinfo.formats.xlsx_reader import Workbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from peopleinfo.bulk.rows import RowResult
     from peopleinfo.formats.birthdate_reader import DateReader
     from peopleinfo.formats.xlsx_package import Sheet
 
@@ -51,13 +50,6 @@ _BUFFER_SIZE: Final = 256 * 1024  # bytes
 _EXAMPLES: Final = 100  # objects
 _MIN_SIZE_LIMIT: Final = 16 * 1024 * 1024  # bytes; an input may always decompress to this size
 _MAX_RATIO: Final = 250
-
-
-class Rejects(Protocol):
-    """Writes rejected rows with the reasons, in a form that can be corrected and imported."""
-
-    def write(self, result: RowResult) -> None:
-        """Write a rejected row."""
 
 
 class Input:
@@ -166,7 +158,7 @@ def _open(
     if description := unreadable_type(start, stream, is_text=encoding is not None):
         raise InvalidInput(f"is {description}")
     # Cards may name the encoding of each of their values. JSON is UTF-8 (RFC 8259): another encoding is named or has a mark.
-    names_charsets = vcard.is_vcard(start) and b"CHARSET=" in start.upper()
+    names_charsets = vcard_reader.is_vcard(start) and b"CHARSET=" in start.upper()
     is_json = (form or _format(start)) in ("json", "ndjson")
     text = Utf8Stream(stream, encoding, headings.count_known, is_detected=not names_charsets and not is_json)
     stream = io.BufferedReader(text, _BUFFER_SIZE)
@@ -228,9 +220,9 @@ def _read_csv(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, 
 
 def _read_objects(source: Input, stream: io.BufferedReader, mapping: ColumnMapping, encoding: str | None) -> None:
     if source.format == "vcard":
-        rows = vcard.read(stream, charset=encoding or UTF8, omitted=source.omitted)
+        rows = vcard_reader.read(stream, charset=encoding or UTF8, omitted=source.omitted)
     elif source.format == "ldif":
-        rows = ldif.read(stream, omitted=source.omitted)
+        rows = ldif_reader.read(stream, omitted=source.omitted)
     else:
         rows = _OBJECTS[source.format](stream)
     first, rest = take_sample(rows)
@@ -286,9 +278,9 @@ class _CountingStream:
 
 
 def _format(start: bytes) -> Format:
-    if vcard.is_vcard(start):
+    if vcard_reader.is_vcard(start):
         return "vcard"
-    if ldif.is_ldif(start):
+    if ldif_reader.is_ldif(start):
         return "ldif"
     text = start.lstrip(b"\x1e \t\r\n")  # U+001E starts each value of a JSON text sequence (RFC 7464)
     if text.startswith(b"[") or is_document(text):
@@ -300,4 +292,7 @@ _OBJECTS: Final[dict[Format, Callable[[IO[bytes]], Iterator[Row]]]] = {
     "ndjson": read_lines,
     "json": read_documents,
 }
-_REJECTS: Final[dict[Format, Callable[[IO[bytes]], Rejects]]] = {"vcard": vcard.VcardRejects, "ldif": ldif.LdifRejects}
+_REJECTS: Final[dict[Format, Callable[[IO[bytes]], Rejects]]] = {
+    "vcard": vcard_reader.VcardRejects,
+    "ldif": ldif_reader.LdifRejects,
+}

@@ -10,8 +10,9 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 import msgspec
 from xlsxwriter import Workbook
 
+from peopleinfo.bulk.rows import cell_text
 from peopleinfo.errors import InvalidInput
-from peopleinfo.formats.csv import FIRST, LAST, cell_text, table_fields
+from peopleinfo.formats.export_columns import export_columns, table_fields
 from peopleinfo.formats.xlsx_cells import GENERAL, number_text
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class XlsxWriter:
 
     def __init__(self, custom_fields: Sequence[str]) -> None:
         """Write the header. Raises InvalidInput for more columns than a sheet can have."""
-        self._columns = (*FIRST, *custom_fields, *LAST)
+        self._columns = export_columns(custom_fields)
         self._column_set = frozenset(self._columns)
         if len(self._columns) > _MAX_COLUMNS:
             raise InvalidInput(f"a workbook holds at most {_MAX_COLUMNS:,} columns: export CSV")

@@ -18,7 +18,7 @@ from peopleinfo.people.person import decode_stored
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
-    from peopleinfo.matching.links import Link
+    from peopleinfo.matching.duplicate_links import Link
     from peopleinfo.people.person import StoredPerson
 
 _TAG: Final = r'(?:W/)?"[^"]*"'

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from peopleinfo.auth.principal import Principal
     from peopleinfo.http.cursors import Cursors
+    from peopleinfo.matching.match_service import MatchService
     from peopleinfo.matching.merge_service import MergeService
-    from peopleinfo.matching.service import MatchService
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from peopleinfo.errors import FieldError
-    from peopleinfo.matching.candidates import NotExamined
-    from peopleinfo.matching.service import Matched
+    from peopleinfo.matching.match_index import NotExamined
+    from peopleinfo.matching.match_service import Matched
 
 PATH: Final = "/fhir/"
 FIELD_SYSTEM: Final = "urn:peopleinfo:field:"  # the system of an identifier, with the name of its field

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import FieldError, InvalidPerson, InvalidSearch
-from peopleinfo.formats import fhir
+from peopleinfo.formats import fhir_reader
 from peopleinfo.http.fhir_documents import FIELD_SYSTEM
 from peopleinfo.http.openapi.duplicates_schemas import MAX_COUNT
 from peopleinfo.http.search_params import parse_number
 from peopleinfo.matching.candidates import DEFAULT_COUNT
-from peopleinfo.matching.service import MatchOptions
+from peopleinfo.matching.match_service import MatchOptions
 from peopleinfo.people.fields import READ_ONLY_FIELDS
 from peopleinfo.people.person import parse_person
 
@@ -59,7 +59,7 @@ def _fields(resource: Any, identifiers: Iterable[str], today: date, errors: list
     if not isinstance(resource, dict) or resource.get("resourceType") != "Patient":
         errors.append(FieldError("resource", "must be a Patient"))
         return {}
-    read = fhir.person(resource)
+    read = fhir_reader.person(resource)
     fields = read if isinstance(read, dict) else {}
     own = {name: value for name, value in fields.items() if name not in READ_ONLY_FIELDS}
     try:

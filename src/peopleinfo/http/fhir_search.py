@@ -15,7 +15,7 @@ from peopleinfo.people.folding import fold
 from peopleinfo.people.identifiers import is_same, keys_of, phone_digits, values_of
 from peopleinfo.people.person import decode_stored
 from peopleinfo.people.person_filter import PersonFilter, Search
-from peopleinfo.people.query import Query, Term
+from peopleinfo.people.text_query import Query, Term
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

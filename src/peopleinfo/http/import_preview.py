@@ -12,8 +12,8 @@ import falcon
 from msgspec import UNSET
 
 from peopleinfo.formats.file_types import is_zip
-from peopleinfo.formats.preview import columns, preview_rows
-from peopleinfo.formats.warnings import warnings
+from peopleinfo.formats.import_preview import columns, preview_rows
+from peopleinfo.formats.reader_warnings import warnings
 from peopleinfo.http.bodies import BODY_SIZE
 from peopleinfo.http.import_options import import_options, query_option
 from peopleinfo.http.openapi.operation_types import JSON

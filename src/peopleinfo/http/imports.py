@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import UNSET
 
-from peopleinfo.bulk.import_record import ImportFile
+from peopleinfo.bulk.import_log_entry import ImportFile
 from peopleinfo.bulk.importer import Importer, batches
 from peopleinfo.errors import AuditUnavailable, InvalidInput, Unavailable
-from peopleinfo.formats.warnings import warnings
+from peopleinfo.formats.reader_warnings import warnings
 from peopleinfo.http import problems
 from peopleinfo.http.import_options import file_name, import_options, query_option, upsert_options
-from peopleinfo.http.import_results import ImportResults
+from peopleinfo.http.import_response_stream import ImportResponseStream
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.openapi.operation_types import NDJSON
 from peopleinfo.http.openapi.schemas import ImportDuplicate, ImportResult, InputWarning, Reason
@@ -78,7 +78,7 @@ class ImportResource:
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
         source = await run(partial(options.open, body))
         next_batch = partial(run, next, batches(source.rows, _BATCH_ROWS, _BATCH_SIZE), None)
-        results = ImportResults()
+        results = ImportResponseStream()
         work = _Import(import_, source, stream, results, audit_of(req), _RESUME_HINT if key else "")
         task = asyncio.create_task(work.run(req, next_batch))
         try:
@@ -101,7 +101,7 @@ class _Import:
         import_: Importer,
         source: Input,
         stream: DigestStream,
-        results: ImportResults,
+        results: ImportResponseStream,
         trail: RequestAudit | None,
         resume_hint: str,
     ) -> None:
@@ -161,7 +161,7 @@ class _Import:
         self._results.write([_result(outcome) for outcome in outcomes])
 
 
-async def _stream(results: ImportResults, task: asyncio.Task[None]) -> AsyncIterator[bytes]:
+async def _stream(results: ImportResponseStream, task: asyncio.Task[None]) -> AsyncIterator[bytes]:
     try:
         async for chunk in results.chunks():
             yield chunk

@@ -11,8 +11,8 @@ from peopleinfo.http.bodies import read_json
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import idempotency_key, set_private
 from peopleinfo.http.search_params import MAX_VERSION, parse_number
+from peopleinfo.matching.merge_rules import Keep
 from peopleinfo.matching.merge_service import MergeRequest
-from peopleinfo.matching.merging import Keep
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import is_id
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService
-    from peopleinfo.privacy.export import PersonalDataExport
+    from peopleinfo.privacy.subject_export import PersonalDataExport
 
 _KEY_LENGTH: Final = 255
 _MERGED: Final = ProblemType(307, "merged", "Merged")

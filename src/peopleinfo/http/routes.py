@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from peopleinfo.http.api_docs import DocsResource, OpenApiResource
 from peopleinfo.http.batch import BatchGetResource, BatchResource
 from peopleinfo.http.changes import ChangesResource
 from peopleinfo.http.checked_creation import CheckedCreation
 from peopleinfo.http.cursors import ChangeTokens, Cursors
-from peopleinfo.http.docs import DocsResource, OpenApiResource
-from peopleinfo.http.duplicate_review import DuplicatePairResource, DuplicateQueueResource
-from peopleinfo.http.duplicates import DuplicatesResource, MatchResource
 from peopleinfo.http.exports import ExportResource
 from peopleinfo.http.fhir import CapabilityResource, PatientMatchResource, PatientResource, PatientsResource
 from peopleinfo.http.health import MetricsResource, StatusResource
@@ -20,9 +18,11 @@ from peopleinfo.http.import_history import ImportEntryResource, ImportsResource,
 from peopleinfo.http.import_preview import ImportPreviewResource
 from peopleinfo.http.imports import ImportResource, reader_threads
 from peopleinfo.http.legacy import DataResource
+from peopleinfo.http.match import DuplicatesResource, MatchResource
 from peopleinfo.http.merges import MergeResource, MergesResource, PersonMergesResource, UndoResource
 from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonResource
 from peopleinfo.http.people_list import CountResource, LettersResource
+from peopleinfo.http.review_queue import DuplicatePairResource, DuplicateQueueResource
 from peopleinfo.http.trash import TrashedPersonResource, TrashResource
 from peopleinfo.telemetry.health import Health
 

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from peopleinfo.http.sessions import Sessions
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.matching.creation_check import NewRecords
+    from peopleinfo.matching.match_service import MatchService
     from peopleinfo.matching.merge_service import MergeService
-    from peopleinfo.matching.review import Review
-    from peopleinfo.matching.service import MatchService
+    from peopleinfo.matching.review_queue import Review
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.service import PeopleService
     from peopleinfo.people.store import StoreMaintenance
     from peopleinfo.people.trash import Trash
     from peopleinfo.privacy.audit import AuditLog
-    from peopleinfo.privacy.export import PersonalDataExport
+    from peopleinfo.privacy.subject_export import PersonalDataExport
     from peopleinfo.telemetry.access_log import AccessLog
     from peopleinfo.telemetry.prometheus import Exposition
 

@@ -8,8 +8,8 @@ from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.http.search_params import CountedPage, parse_limit
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import normalize
-from peopleinfo.people.query import Query, parse
 from peopleinfo.people.store import first_page
+from peopleinfo.people.text_query import Query, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from peopleinfo.errors import InvalidPerson, MergeTooLarge, PersonMerged, PersonNotFound, VersionConflict
 from peopleinfo.matching.errors import PairNotFound
+from peopleinfo.matching.match_service import MatchOptions
 from peopleinfo.matching.merge_service import MergeRequest
-from peopleinfo.matching.service import MatchOptions
 from peopleinfo.people.person import split_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
+    from peopleinfo.matching.match_service import MatchService
     from peopleinfo.matching.merge_service import MergeService
-    from peopleinfo.matching.review import Review, ReviewPair
-    from peopleinfo.matching.service import MatchService
+    from peopleinfo.matching.review_queue import Review, ReviewPair
     from peopleinfo.people.person import StoredPerson
 
 Outcome = Literal["certain", "merged", "changed", "decided", "not-certain", "too-large"]

@@ -17,8 +17,8 @@ from zlib import crc32
 from peopleinfo.errors import PersonNotFound, VersionConflict
 from peopleinfo.matching.candidates import at_least
 from peopleinfo.matching.errors import PossibleDuplicate
+from peopleinfo.matching.match_service import MatchOptions, encode_candidates
 from peopleinfo.matching.scoring import MIN_PROBABLE
-from peopleinfo.matching.service import MatchOptions, encode_candidates
 from peopleinfo.people.store import Lease, LeaseStore, PersonStore
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from peopleinfo.matching.candidates import Candidate
+    from peopleinfo.matching.match_service import Matched, MatchService
     from peopleinfo.matching.scoring import Grade
-    from peopleinfo.matching.service import Matched, MatchService
 
 MAX_REPORTED: Final = 100  # candidates
 _LOCKS: Final = 64

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.match_record import MatchRecord
 
 CountedField = Literal["name", "surname", "birthdate"]
 CountKey = tuple[CountedField, str]  # a value as `MatchRecord` holds it; a store may keep a keyed hash

@@ -16,18 +16,7 @@ from peopleinfo.errors import (
     PersonNotFound,
     VersionConflict,
 )
-from peopleinfo.matching.history import content, created
-from peopleinfo.matching.merge_store import (
-    Member,
-    MergedVersion,
-    MergeLog,
-    MergeRecord,
-    MergeWrite,
-    RecordChange,
-    UndoWrite,
-    reencoded,
-)
-from peopleinfo.matching.merging import (
+from peopleinfo.matching.merge_rules import (
     Merge,
     Record,
     check_size,
@@ -38,6 +27,17 @@ from peopleinfo.matching.merging import (
     plan_undo,
     redaction_of,
 )
+from peopleinfo.matching.merge_store import (
+    Member,
+    MergedVersion,
+    MergeLog,
+    MergeRecord,
+    MergeWrite,
+    RecordChange,
+    UndoWrite,
+    reencoded,
+)
+from peopleinfo.matching.record_events import content, created
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date
 from peopleinfo.people.person import (
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from peopleinfo.matching.merge_rules import Difference, Keep, MergePlan, UndoPlan
     from peopleinfo.matching.merge_store import MergeStore
-    from peopleinfo.matching.merging import Difference, Keep, MergePlan, UndoPlan
     from peopleinfo.people.idempotency import ClientKey
     from peopleinfo.people.person import PersonData
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import msgspec
 
 from peopleinfo.errors import StoreDamaged
-from peopleinfo.matching.history import Change, Edit, Events, Taken, coalesced, edited
-from peopleinfo.matching.merging import Merge, Redaction
+from peopleinfo.matching.merge_rules import Merge, Redaction
+from peopleinfo.matching.record_events import Change, Edit, Events, Taken, coalesced, edited
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import StoredPerson, encode_person, person_data_from_fields, split_record
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from peopleinfo.matching.links import Link
+    from peopleinfo.matching.duplicate_links import Link
     from peopleinfo.matching.scoring import Evidence
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from peopleinfo.matching import comparison
+from peopleinfo.matching import field_comparison
 from peopleinfo.matching.weights import (
     ADDRESS,
     BECAUSE,
@@ -30,7 +30,7 @@ from peopleinfo.people.fields import FIELDS
 
 if TYPE_CHECKING:
     from peopleinfo.matching.frequencies import Frequencies
-    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.match_record import MatchRecord
 
 Grade = Literal["certain", "probable", "possible"]
 GRADES: Final[tuple[tuple[Grade, float], ...]] = (("certain", 0.999), ("probable", 0.9), ("possible", 0.5))
@@ -101,9 +101,9 @@ def score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
     """Weigh all agreements of two records. `frequencies` holds the counts of `count_keys(p)`."""
     evidence, same_name = _names(p, q, frequencies)
     placeholder = frequencies.birthdate(p.birthdate)
-    if birthdate := comparison.birthdates(p, q):
+    if birthdate := field_comparison.birthdates(p, q):
         evidence.append(_birthdate(birthdate, placeholder))
-    if address := comparison.addresses(p, q, frequencies.common_words):
+    if address := field_comparison.addresses(p, q, frequencies.common_words):
         evidence.append(_evidence("person_address", address, ADDRESS[address]))
     identifiers = _identifiers(p, q)
     same_birthdate = birthdate in _SAME_BIRTHDATE and not placeholder
@@ -150,7 +150,7 @@ def _identifiers(p: MatchRecord, q: MatchRecord) -> list[Evidence]:
     evidence = []
     for field in dict.fromkeys(field for field, _ in p.identifiers):
         pairs = [(a, b) for f, a in p.identifiers for g, b in q.identifiers if f == g == field]
-        agreements = {comparison.identifiers(a, b) for a, b in pairs}
+        agreements = {field_comparison.identifiers(a, b) for a, b in pairs}
         if agreement := next((each for each in IDENTIFIER if each in agreements), None):
             evidence.append(_evidence(field, agreement, IDENTIFIER[agreement]))
     return evidence
@@ -159,13 +159,13 @@ def _identifiers(p: MatchRecord, q: MatchRecord) -> list[Evidence]:
 def _names(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[list[Evidence], bool]:
     """Return the evidence of both names, and whether the first names are equal beyond doubt."""
     evidence = []
-    if name := comparison.names(p, q):
+    if name := field_comparison.names(p, q):
         evidence.append(_name(name, frequencies.name(p.first)))
-    if surname := comparison.surnames(p, q):
+    if surname := field_comparison.surnames(p, q):
         share = _surname_share(surname, p, q, frequencies)
         evidence.append(_evidence("person_surname", surname, SURNAME[surname], share))
     straight = sum(item.bits for item in evidence)
-    if straight < _STRAIGHT and comparison.may_be_swapped(p, q):
+    if straight < _STRAIGHT and field_comparison.may_be_swapped(p, q):
         swapped = _swapped(p, q, frequencies)
         mirrored = _swapped(q, p, frequencies) if swapped and swapped[0].bits > straight else None
         if swapped and mirrored and mirrored[0].bits > straight:
@@ -198,7 +198,7 @@ def _surname_share(agreement: str, p: MatchRecord, q: MatchRecord, frequencies: 
     if agreement == "exact":
         return frequencies.surname(p.surname)
     if agreement == "part":
-        return min(map(frequencies.surname, comparison.shared_parts(p.surnames, q.surnames)))
+        return min(map(frequencies.surname, field_comparison.shared_parts(p.surnames, q.surnames)))
     return 1.0
 
 
@@ -225,7 +225,7 @@ def _swapped(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[
     The swap is no evidence against relatives, because a relative's record may be swapped too; only the resulting first name is.
     """
     swap = _Swap(p, _mirrored(q), _mirrored(p), q)
-    name, surname = comparison.names(p, swap.mirrored_q), comparison.surnames(p, swap.mirrored_q)
+    name, surname = field_comparison.names(p, swap.mirrored_q), field_comparison.surnames(p, swap.mirrored_q)
     shares = []
     if name in _SWAPPABLE:
         shares.append(frequencies.surname(p.name) if name == "exact" else SURNAME["near"].strangers)
@@ -237,7 +237,7 @@ def _swapped(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> tuple[
     readings = swap.readings(frequencies)
     against = min(_pair_against_relatives(a, b, frequencies) for a, b in readings)
     bits = weights.bits - sum(map(log2, shares))
-    equal = agreement == "swapped" and all(comparison.names(a, b) == "exact" for a, b in readings)
+    equal = agreement == "swapped" and all(field_comparison.names(a, b) == "exact" for a, b in readings)
     return Evidence("person_name", agreement, bits, against, BECAUSE["person_name", agreement]), equal
 
 
@@ -246,5 +246,5 @@ def _mirrored(record: MatchRecord) -> MatchRecord:
 
 
 def _pair_against_relatives(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> float:
-    name, surname = comparison.names(p, q) or "differs", comparison.surnames(p, q) or "differs"
+    name, surname = field_comparison.names(p, q) or "differs", field_comparison.surnames(p, q) or "differs"
     return _name_against_relatives(name, frequencies.name(p.first)) + SURNAME[surname].against_relatives

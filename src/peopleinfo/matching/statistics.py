@@ -14,9 +14,9 @@ from peopleinfo.matching.frequencies import Counts, is_common
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from peopleinfo.matching.blocking_keys import Hasher
     from peopleinfo.matching.frequencies import CountedField, CountKey
-    from peopleinfo.matching.keys import Hasher
-    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.match_record import MatchRecord
 
 _MIN_PEOPLE: Final = 2  # with a name that is counted; a name that one person has is as rare as one that nobody has
 _MAX_NAMES: Final = 1_000_000  # counted of each field

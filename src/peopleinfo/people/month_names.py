@@ -1,8 +1,13 @@
-"""Names of the months, folded: English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish and Danish."""
+"""Names of the months in many languages: those of imported files, and those of queries.
+
+Both share the folded names in English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish and Danish.
+"""
 
 from __future__ import annotations
 
 from typing import Final
+
+from peopleinfo.people.folding import fold
 
 _NAMES: Final = (
     "january januar janvier enero gennaio janeiro januari jaenner jan",
@@ -18,10 +23,10 @@ _NAMES: Final = (
     "november novembre noviembre novembro nov",
     "december dezember decembre diciembre dicembre dezembro desember dec dez",
 )
-MONTHS: Final = {name: number for number, names in enumerate(_NAMES, start=1) for name in names.split()}
+_MONTHS: Final = {name: number for number, names in enumerate(_NAMES, start=1) for name in names.split()}
 
-# Not used for searches: Polish, Czech, Finnish, Romanian, Turkish, Estonian, Indonesian; Russian, Ukrainian, Bulgarian; Greek; Arabic.
-_MORE_NAMES: Final = (
+# Polish, Czech, Finnish, Romanian, Turkish, Estonian, Indonesian; Russian, Ukrainian, Bulgarian; Greek; Arabic.
+_FILE_NAMES: Final = (
     "styczeń stycznia leden ledna tammikuu tammikuuta ianuarie ocak jaanuar януари январь января янв січень січня ιανουάριος ιανουαρίου يناير",
     "luty lutego únor února helmikuu helmikuuta februarie şubat veebruar pebruari февруари февраль февраля фев лютий лютого φεβρουάριος φεβρουαρίου فبراير",
     "marzec marca březen března maaliskuu maaliskuuta martie mart märts maret март марта березень березня μάρτιος μαρτίου مارس",
@@ -35,5 +40,21 @@ _MORE_NAMES: Final = (
     "marraskuu marraskuuta noiembrie kasım ноември ноябрь ноября листопада νοέμβριος νοεμβρίου نوفمبر",  # noqa: RUF001
     "grudzień grudnia prosinec prosince joulukuu joulukuuta decembrie aralık detsember декември декабрь декабря дек грудень грудня δεκέμβριος δεκεμβρίου ديسمبر",  # noqa: RUF001
 )  # fmt: skip
-MORE_MONTHS: Final = {name: number for number, names in enumerate(_MORE_NAMES, start=1) for name in names.split()}
+FILE_MONTHS: Final = _MONTHS | {
+    name: number for number, names in enumerate(_FILE_NAMES, start=1) for name in names.split()
+}
 """Names in other languages, not folded. Listopad is missing: it is November in Polish and Czech, and October in Croatian."""
+
+_QUERY_NAMES: Final = (
+    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada grudnia",
+    "ocak subat mart nisan mayis haziran temmuz agustos eylul ekim kasim aralik",
+    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    "ledna unora brezna dubna kvetna cervna cervence srpna zari rijna listopadu prosince",
+    "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
+    "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesakuuta heinakuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta",
+    "ιανουαριου φεβρουαριου μαρτιου απριλιου μαιου ιουνιου ιουλιου αυγουστου σεπτεμβριου οκτωβριου νοεμβριου δεκεμβριου",  # noqa: RUF001
+)
+QUERY_MONTHS: Final = _MONTHS | {
+    fold(name): number for names in _QUERY_NAMES for number, name in enumerate(names.split(), start=1)
+}
+"""Names in further languages, folded. Some of them are other months in other languages, so that files use `FILE_MONTHS`."""

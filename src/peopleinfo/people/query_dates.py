@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people import birthdate
 from peopleinfo.people.folding import fold
-from peopleinfo.people.month_names import MONTHS
+from peopleinfo.people.month_names import QUERY_MONTHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +27,6 @@ _COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _YEAR: Final = re.compile(r"(\d{4})[年년]?")
 _ERA_YEAR: Final = re.compile(r"(\w\w)(\d{1,2})(?=年)")
 _YEAR_BEFORE_ERA: Final = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018}
-# A file may contain these names in another language, in which some of them are other months.
-_OTHER_MONTHS: Final = (
-    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada grudnia",
-    "ocak subat mart nisan mayis haziran temmuz agustos eylul ekim kasim aralik",
-    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
-    "ledna unora brezna dubna kvetna cervna cervence srpna zari rijna listopadu prosince",
-    "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
-    "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesakuuta heinakuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta",
-    "ιανουαριου φεβρουαριου μαρτιου απριλιου μαιου ιουνιου ιουλιου αυγουστου σεπτεμβριου οκτωβριου νοεμβριου δεκεμβριου",  # noqa: RUF001
-)
-MONTH_WORDS: Final = MONTHS | {
-    fold(name): number for names in _OTHER_MONTHS for number, name in enumerate(names.split(), start=1)
-}
 _ORDINAL: Final = r"(?:st|nd|rd|th|er|\.|º|ª)?"
 _WORD: Final = r"([^\W\d_]{3,12})\.?"
 _OF: Final = r"(?:\s+(?:de|of|del))?"
@@ -94,13 +81,13 @@ def _readings(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
 
 
 def _named(text: str) -> Iterator[tuple[int | None, int | None, int | None]]:
-    if (found := _DAY_NAME_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[2]))):
+    if (found := _DAY_NAME_YEAR.fullmatch(text)) and (month := QUERY_MONTHS.get(fold(found[2]))):
         yield from ((year, month, int(found[1])) for year in _full_years(found[3]))
-    if (found := _NAME_DAY_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[1]))):
+    if (found := _NAME_DAY_YEAR.fullmatch(text)) and (month := QUERY_MONTHS.get(fold(found[1]))):
         yield int(found[3]), month, int(found[2])
-    if (found := _NAME_YEAR.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[1]))):
+    if (found := _NAME_YEAR.fullmatch(text)) and (month := QUERY_MONTHS.get(fold(found[1]))):
         yield int(found[2]), month, None
-    if (found := _DAY_NAME.fullmatch(text)) and (month := MONTH_WORDS.get(fold(found[2]))):
+    if (found := _DAY_NAME.fullmatch(text)) and (month := QUERY_MONTHS.get(fold(found[2]))):
         yield None, month, int(found[1])
 
 

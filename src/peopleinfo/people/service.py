@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.idempotency import ClientKey
     from peopleinfo.people.person_filter import PersonFilter
-    from peopleinfo.people.query import Query
     from peopleinfo.people.search_index import SearchIndex
     from peopleinfo.people.store import CachedReader, PersonStore
+    from peopleinfo.people.text_query import Query
     from peopleinfo.people.trash import Trash
 
 Precondition = Callable[["StoredPerson"], None]

@@ -13,9 +13,9 @@ from peopleinfo.people.folding import fold
 from peopleinfo.people.index_entries import address_forms, address_words, order_of
 from peopleinfo.people.nicknames import are_different_names, familiar_names
 from peopleinfo.people.person import person_data_from_fields
-from peopleinfo.people.query import INITIALS, is_initial
 from peopleinfo.people.query_dates import includes, stored_dates
 from peopleinfo.people.similarity import is_near, is_typo, sounds_like
+from peopleinfo.people.text_query import INITIALS, is_initial
 from peopleinfo.people.words import (
     MIN_COLLAPSED_PREFIX,
     PARTICLES,
@@ -31,7 +31,7 @@ from peopleinfo.people.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from peopleinfo.people.query import Query, Term
+    from peopleinfo.people.text_query import Query, Term
 
 _MIN_ADDRESS_PREFIX: Final = 3  # letters
 _MAX_RUN: Final = 4  # words of a query that are compared as one word

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from peopleinfo.people.field_access import visible_fields
-from peopleinfo.people.lookups import exact_lookups, forgiving_lookups, words_for_vocabulary
+from peopleinfo.people.index_lookups import exact_lookups, forgiving_lookups, words_for_vocabulary
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.search_index import MAX_HITS, MAX_LOOKUPS
 from peopleinfo.people.text_ranking import Comparison, rank
@@ -16,8 +16,8 @@ from peopleinfo.people.text_ranking import Comparison, rank
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from peopleinfo.people.query import Query
     from peopleinfo.people.search_index import Hits, Lookup, SearchIndex
+    from peopleinfo.people.text_query import Query
     from peopleinfo.people.text_ranking import Match
 
 _ENOUGH: Final = 10  # people found by exact words and prefixes; with fewer, similar words are looked up

@@ -18,7 +18,7 @@ from msgspec import Meta
 from peopleinfo.errors import InvalidSettings
 from peopleinfo.settings.durations import parse_days, parse_history
 from peopleinfo.settings.identifiers import parse_identifiers, parse_indexes
-from peopleinfo.settings.renamed import RENAMED
+from peopleinfo.settings.renamed_settings import RENAMED
 from peopleinfo.settings.urls import DynamoDBUrl, EncryptionUrl
 
 if TYPE_CHECKING:

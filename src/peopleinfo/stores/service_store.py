@@ -12,7 +12,7 @@ from peopleinfo.people.store import CachedReader, ImmediateReader, Store
 if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
     from peopleinfo.auth.ended_sessions import EndedSessionStore
-    from peopleinfo.matching.candidates import MatchIndex
+    from peopleinfo.matching.match_index import MatchIndex
     from peopleinfo.matching.merge_store import MergeStore
     from peopleinfo.people.import_log import ImportLog
     from peopleinfo.people.trash import TrashStore

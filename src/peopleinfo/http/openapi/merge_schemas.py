@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from peopleinfo.http.openapi.schemas import Id, NewPerson, Person, Time, Version
-from peopleinfo.matching.merging import MAX_RECORDS, Keep
+from peopleinfo.matching.merge_rules import MAX_RECORDS, Keep
 
 
 class VersionOfPerson(Struct):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.history import Origin
     from peopleinfo.people.store import CreateOutcome, Creation, Replacement, ReplaceOutcome, Store
     from peopleinfo.stores.dynamodb.client import TableClient
-    from peopleinfo.stores.dynamodb.imports import DynamoDBImportLog
+    from peopleinfo.stores.dynamodb.import_log import DynamoDBImportLog
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
 _ATTRIBUTES: Final = ", ".join(("pk", "sk", "version", "body", SURVIVES, *ORIGIN, INDEXED))

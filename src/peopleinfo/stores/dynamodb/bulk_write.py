@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData, StoredPerson
     from peopleinfo.stores.dynamodb.client import Item
-    from peopleinfo.stores.dynamodb.imports import DynamoDBImportLog
+    from peopleinfo.stores.dynamodb.import_log import DynamoDBImportLog
     from peopleinfo.stores.dynamodb.items import ItemKey
     from peopleinfo.stores.dynamodb.record_format import NewItem
     from peopleinfo.stores.dynamodb.search_entries import IndexChange

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from peopleinfo.errors import PersonNotFound
+from peopleinfo.matching.merge_rules import Redaction
 from peopleinfo.matching.merge_store import redacted
-from peopleinfo.matching.merging import Redaction
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import StoredPerson, decode_header
 from peopleinfo.stores.dynamodb.client import ConditionFailed

@@ -1,4 +1,4 @@
-"""The match index in a table. Implements `peopleinfo.matching.candidates.MatchIndex`.
+"""The match index in a table. Implements `peopleinfo.matching.match_index.MatchIndex`.
 
 partition key `pk`    sort key `sk`               item
 "match statistics"    "-"                         the current generation of the statistics and the number of its parts
@@ -11,17 +11,17 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.matching.candidates import FoundEntry
-from peopleinfo.matching.keys import MAX_BLOCK, SUB_SIZE
+from peopleinfo.matching.blocking_keys import MAX_BLOCK, SUB_SIZE
+from peopleinfo.matching.match_index import FoundEntry
+from peopleinfo.stores.dynamodb.duplicate_links import DynamoDBLinks
 from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number, singleton_key
-from peopleinfo.stores.dynamodb.links import DynamoDBLinks
 from peopleinfo.stores.dynamodb.search_entries import read_range
 from peopleinfo.stores.dynamodb.search_items import home_of_entry, match_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from peopleinfo.matching.keys import Lookup
+    from peopleinfo.matching.blocking_keys import Lookup
     from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.search_index import DynamoDBSearchIndex
 

@@ -18,8 +18,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.crypto.person_ids import BLOCK_SIZE, derive_key
-from peopleinfo.matching.entries import MatchEntries
-from peopleinfo.matching.keys import KEY_SIZE, SUB_SIZE
+from peopleinfo.matching.blocking_keys import KEY_SIZE, SUB_SIZE
+from peopleinfo.matching.match_entries import MatchEntries
 from peopleinfo.people.index_entries import BIRTHDATE, IDENTIFIER, MAX_WORD, NAME, keys_and_order, map_words, name_of
 from peopleinfo.people.similarity import MAX_SOUND_DIFFERENCE, bucket_keys
 from peopleinfo.people.words import is_cjk
@@ -29,7 +29,7 @@ from peopleinfo.stores.search_words import ORDER_CODE, code_of, word_coder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.matching.keys import Lookup as MatchLookup
+    from peopleinfo.matching.blocking_keys import Lookup as MatchLookup
     from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.people.person import PersonData
     from peopleinfo.people.search_index import Lookup

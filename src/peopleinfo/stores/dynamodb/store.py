@@ -33,7 +33,7 @@ from peopleinfo.stores.dynamodb.history import (
     item_person,
     origin_of,
 )
-from peopleinfo.stores.dynamodb.imports import DynamoDBImportLog
+from peopleinfo.stores.dynamodb.import_log import DynamoDBImportLog
 from peopleinfo.stores.dynamodb.items import (
     ItemKey,
     KeyAllocator,

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from peopleinfo.people.history import Operation
     from peopleinfo.stores.dynamodb.changes import ChangeFeed
     from peopleinfo.stores.dynamodb.client import Item, TableClient
+    from peopleinfo.stores.dynamodb.duplicate_links import DynamoDBLinks
     from peopleinfo.stores.dynamodb.history import VersionItems
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
-    from peopleinfo.stores.dynamodb.links import DynamoDBLinks
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
     from peopleinfo.stores.dynamodb.record_writes import Located
     from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from peopleinfo.errors import OutcomeUnknown
 from peopleinfo.stores.sqlite import batches
-from peopleinfo.stores.sqlite.links import erase_links
+from peopleinfo.stores.sqlite.duplicate_links import erase_links
 from peopleinfo.stores.sqlite.merge_rows import missing, outermost, take_merged
 from peopleinfo.stores.sqlite.search_entries import delete_people
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreConfigurationError, StoreMissing
-from peopleinfo.matching.entries import MatchEntries
+from peopleinfo.matching.match_entries import MatchEntries
 from peopleinfo.people.history import DEFAULT_LIMITS
 from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.stores.search_words import word_coder

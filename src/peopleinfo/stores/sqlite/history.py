@@ -18,7 +18,7 @@ from peopleinfo.people.import_log import first_id, retention
 from peopleinfo.people.person import check_stored
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.stores.sqlite.changes import append_changes, expire_changes
-from peopleinfo.stores.sqlite.imports import expire_imports
+from peopleinfo.stores.sqlite.import_log import expire_imports
 from peopleinfo.stores.sqlite.merge_rows import merged_versions
 
 if TYPE_CHECKING:

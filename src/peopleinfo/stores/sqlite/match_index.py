@@ -1,12 +1,12 @@
-"""The match index in a SQLite file. Implements `peopleinfo.matching.candidates.MatchIndex`."""
+"""The match index in a SQLite file. Implements `peopleinfo.matching.match_index.MatchIndex`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.matching.candidates import FoundEntry
-from peopleinfo.matching.keys import MAX_BLOCK
-from peopleinfo.stores.sqlite.links import SqliteLinks
+from peopleinfo.matching.blocking_keys import MAX_BLOCK
+from peopleinfo.matching.match_index import FoundEntry
+from peopleinfo.stores.sqlite.duplicate_links import SqliteLinks
 from peopleinfo.stores.sqlite.match_rows import key_text, sub_of, sub_range
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from peopleinfo.matching.keys import Lookup
+    from peopleinfo.matching.blocking_keys import Lookup
     from peopleinfo.stores.sqlite.search_index import Run, SqliteSearchIndex
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 

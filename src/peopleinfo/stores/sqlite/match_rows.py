@@ -5,7 +5,7 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from typing import Final
 
-from peopleinfo.matching.keys import SUB_SIZE
+from peopleinfo.matching.blocking_keys import SUB_SIZE
 
 _KIND: Final = "m"  # of the key
 _STANDARD: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

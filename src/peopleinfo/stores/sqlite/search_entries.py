@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
-    from peopleinfo.matching.entries import MatchEntries
+    from peopleinfo.matching.match_entries import MatchEntries
     from peopleinfo.people.person import PersonData
 
 _COLLAPSED: Final = "="  # first letter of the key that every word of the vocabulary has

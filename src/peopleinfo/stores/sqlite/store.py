@@ -20,9 +20,10 @@ from peopleinfo.stores.sqlite.changes import read_changes
 from peopleinfo.stores.sqlite.checkpoints import acquire_lease, advance_checkpoint, delete_checkpoint, read_checkpoint
 from peopleinfo.stores.sqlite.deletion import Eraser, purge_people
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
+from peopleinfo.stores.sqlite.fold_upgrade import find_in_both_versions
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
 from peopleinfo.stores.sqlite.immediate import SqliteImmediateReader
-from peopleinfo.stores.sqlite.imports import SqliteImportLog, check_not_undone, record_imported
+from peopleinfo.stores.sqlite.import_log import SqliteImportLog, check_not_undone, record_imported
 from peopleinfo.stores.sqlite.match_index import SqliteMatchIndex
 from peopleinfo.stores.sqlite.merge_rows import MergeLogs, missing
 from peopleinfo.stores.sqlite.merges import SqliteMerges
@@ -31,7 +32,6 @@ from peopleinfo.stores.sqlite.person_seqs import PersonSeqs
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
 from peopleinfo.stores.sqlite.trash import SqliteTrash
-from peopleinfo.stores.sqlite.upgrade import find_in_both_versions
 from peopleinfo.stores.sqlite.upsert import Upsert, latest_versions
 from peopleinfo.stores.sqlite.version_archive import SqliteVersionArchive
 from peopleinfo.telemetry.metrics import SQLITE_QUEUE_LENGTH, SQLITE_WAL_BYTES

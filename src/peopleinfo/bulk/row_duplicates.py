@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peopleinfo.bulk.rows import RowDuplicate
 from peopleinfo.errors import FieldError, PersonNotFound
-from peopleinfo.matching.batch import BatchMatch
+from peopleinfo.matching.batch_match import BatchMatch
 from peopleinfo.matching.candidates import at_least
 from peopleinfo.matching.errors import DuplicatesDisabled
 from peopleinfo.people.person import PersonData
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.row_decisions import Decision
     from peopleinfo.bulk.rows import RowResult
     from peopleinfo.bulk.upsert_options import DuplicateMode
-    from peopleinfo.matching.batch import BatchCandidate
-    from peopleinfo.matching.review import Review
+    from peopleinfo.matching.batch_match import BatchCandidate
+    from peopleinfo.matching.match_service import MatchService
+    from peopleinfo.matching.review_queue import Review
     from peopleinfo.matching.scoring import Grade
-    from peopleinfo.matching.service import MatchService
 
 
 class RowDuplicates:

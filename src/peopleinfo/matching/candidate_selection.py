@@ -8,12 +8,12 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from peopleinfo.matching.keys import DAY, NAME, SURNAME, YEAR
+from peopleinfo.matching.blocking_keys import DAY, NAME, SURNAME, YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from peopleinfo.matching.keys import KeyKind
+    from peopleinfo.matching.blocking_keys import KeyKind
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from peopleinfo.http.openapi.duplicates_schemas import MAX_COUNT
 from peopleinfo.http.people import set_private
 from peopleinfo.http.search_params import parse_number
 from peopleinfo.matching.candidates import DEFAULT_COUNT
-from peopleinfo.matching.service import DEFAULT_OPTIONS, MatchOptions, encode
+from peopleinfo.matching.match_service import DEFAULT_OPTIONS, MatchOptions, encode
 from peopleinfo.people.person import parse_person
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from falcon.asgi import Request, Response
 
-    from peopleinfo.matching.service import Matched, MatchService
+    from peopleinfo.matching.match_service import Matched, MatchService
     from peopleinfo.people.service import PeopleService
 
 _KNOWN: Final = ("person", "count", "only_certain", "threshold")

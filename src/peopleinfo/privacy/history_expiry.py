@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _INTERVAL: Final = 3_600.0  # seconds
 _START_DELAY: Final = 60.0  # seconds
 _BATCH_DELAY: Final = 0.1  # seconds between two batches, which leaves resources to requests
-_log = structlog.get_logger("peopleinfo.privacy.expiry")
+_log = structlog.get_logger("peopleinfo.privacy.history_expiry")
 
 
 async def run_expiry(store: HistoryExpiry, *, start_delay: float = _START_DELAY, interval: float = _INTERVAL) -> None:

@@ -14,16 +14,16 @@ from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.people import set_private
 from peopleinfo.http.search_params import parse_page
-from peopleinfo.matching.links import LinkState
+from peopleinfo.matching.duplicate_links import LinkState
+from peopleinfo.matching.match_service import encode_evidence
 from peopleinfo.matching.scoring import Grade
-from peopleinfo.matching.service import encode_evidence
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.http.cursors import Cursors
-    from peopleinfo.matching.review import Review, ReviewPair
+    from peopleinfo.matching.review_queue import Review, ReviewPair
 
 _CHOICES: Final = {"state": get_args(LinkState), "grade": get_args(Grade)}
 _DECISIONS: Final = ("different", "later")

@@ -11,7 +11,7 @@ import msgspec
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
 from peopleinfo.errors import InvalidJson
 from peopleinfo.formats.contacts import add, joined, set_name, typed_name
-from peopleinfo.formats.csv import reasons
+from peopleinfo.formats.rejects import reject_reasons
 from peopleinfo.formats.vcard_syntax import (
     UTF8,
     InvalidCard,
@@ -99,7 +99,7 @@ class VcardRejects:
         """Write a rejected card."""
         source = result.row.raw if isinstance(result.row.raw, bytes) else b""
         card, end, rest = source.rstrip().rpartition(b"END:")
-        notes = fold(f"{_REJECT_LINE}:{result.row.line}") + fold(f"{_REJECT_REASON}:{escape(reasons(result))}")
+        notes = fold(f"{_REJECT_LINE}:{result.row.line}") + fold(f"{_REJECT_REASON}:{escape(reject_reasons(result))}")
         text = card + notes + end + rest if end else source.rstrip() + b"\r\n" + notes
         self._stream.write(text + b"\r\n")
 

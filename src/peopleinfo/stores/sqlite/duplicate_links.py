@@ -1,4 +1,4 @@
-"""The links of possible duplicates in the file. Implements `peopleinfo.matching.links.LinkStore`."""
+"""The links of possible duplicates in the file. Implements `peopleinfo.matching.duplicate_links.LinkStore`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from peopleinfo.matching.links import LinkPage, decode_link, encode_link
+from peopleinfo.matching.duplicate_links import LinkPage, decode_link, encode_link
 from peopleinfo.matching.scoring import GRADES
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from peopleinfo.matching.links import Link, LinkState
+    from peopleinfo.matching.duplicate_links import Link, LinkState
     from peopleinfo.matching.scoring import Grade
     from peopleinfo.stores.sqlite.search_index import Run
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter

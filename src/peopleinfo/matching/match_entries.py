@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from peopleinfo.matching.keys import Entry, Hasher
-from peopleinfo.matching.record import prepare_keys
+from peopleinfo.matching.blocking_keys import Entry, Hasher
+from peopleinfo.matching.match_record import prepare_keys
 from peopleinfo.people.index_entries import DUPLICATES
 
 if TYPE_CHECKING:

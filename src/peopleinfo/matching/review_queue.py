@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from peopleinfo.errors import StoreUnavailable
 from peopleinfo.matching.candidates import at_least
+from peopleinfo.matching.duplicate_links import Link
 from peopleinfo.matching.errors import PairNotFound
-from peopleinfo.matching.links import Link
-from peopleinfo.matching.notes import EncryptedNotes, note_cipher
+from peopleinfo.matching.match_service import MatchOptions
 from peopleinfo.matching.reviewer_decisions import are_different, equal_identifiers
+from peopleinfo.matching.reviewer_notes import EncryptedNotes, note_cipher
 from peopleinfo.matching.scoring import GRADES, MIN_PROBABLE
-from peopleinfo.matching.service import MatchOptions
 from peopleinfo.people.person import is_id, timestamp
 from peopleinfo.people.store import PAGE_SIZE
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.matching.candidates import Candidate
-    from peopleinfo.matching.links import LinkState, LinkStore
+    from peopleinfo.matching.duplicate_links import LinkState, LinkStore
+    from peopleinfo.matching.match_service import Matched, MatchService
     from peopleinfo.matching.scoring import Grade
-    from peopleinfo.matching.service import Matched, MatchService
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.store import PersonReader
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from peopleinfo.matching.service import MatchService
+    from peopleinfo.matching.match_service import MatchService
     from peopleinfo.people.store import LeaseStore
 
 _START_DELAY: Final = 60.0  # seconds
@@ -24,7 +24,7 @@ _INTERVAL: Final = 600.0  # seconds between two checks
 _LEASE_TTL: Final = timedelta(hours=1)
 _PAGE_LIMIT: Final = 50  # people whose preparation delays requests by a few milliseconds
 _PAGE_DELAY: Final = 0.01  # seconds between two pages, which leaves resources to requests
-_log = structlog.get_logger("peopleinfo.matching.counting")
+_log = structlog.get_logger("peopleinfo.matching.statistics_refresh")
 
 
 async def run_counts(

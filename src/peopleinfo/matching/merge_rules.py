@@ -8,7 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from peopleinfo.errors import ChangedSinceMerge, MergeCycle, MergeTooLarge, PersonMerged, UndoFirst, VersionConflict
-from peopleinfo.matching.history import Change, Edit, Events, Taken, content, difference, edited_after, without_merge
+from peopleinfo.matching.record_events import (
+    Change,
+    Edit,
+    Events,
+    Taken,
+    content,
+    difference,
+    edited_after,
+    without_merge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -19,7 +19,7 @@ _MAX_MEMORY: Final = 1024 * 1024  # bytes of a response; a longer response is sp
 _CHUNK_SIZE: Final = 64 * 1024
 
 
-class ImportResults:
+class ImportResponseStream:
     """Lines in a temporary file: written by the import, read by the response.
 
     Neither waits for the other, so a client may send the whole body before it reads the response.

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 from peopleinfo.people.identifiers import phone_key
 from peopleinfo.people.index_entries import ADDRESS, BIRTHDATE, IDENTIFIER, NAME, address_key, address_parts, is_generic
 from peopleinfo.people.nicknames import familiar_names
-from peopleinfo.people.query import INITIALS, is_initial
 from peopleinfo.people.search_index import Lookup
 from peopleinfo.people.similarity import MIN_VOCABULARY_LENGTH, is_near, is_typo
+from peopleinfo.people.text_query import INITIALS, is_initial
 from peopleinfo.people.words import MIN_COLLAPSED_PREFIX, PARTICLES, collapse, is_cjk, without_particle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from peopleinfo.people.query import Query
+    from peopleinfo.people.text_query import Query
 
 CODE: Final = "#"  # first character of a word of an index of hashes
 _MAX_PAIRED: Final = 3  # words of a query that are looked up in pairs

@@ -144,7 +144,7 @@ async def _count(settings: Settings, criteria: PersonFilter) -> Count:
 
 async def _search_text(settings: Settings, text: str, limit: int, *, forgiving: bool) -> list[bytes]:
     from peopleinfo.app import open_people
-    from peopleinfo.people.query import parse
+    from peopleinfo.people.text_query import parse
 
     query = parse(text)
     async with open_people(settings) as people:

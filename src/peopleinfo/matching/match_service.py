@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from peopleinfo.matching.candidates import DEFAULT_COUNT, Candidate, Found, Match, NotExamined, find, rank
-from peopleinfo.matching.entries import MatchEntries
+from peopleinfo.matching.candidate_selection import MIN_FETCHED
+from peopleinfo.matching.candidates import DEFAULT_COUNT, Candidate, Match, rank
 from peopleinfo.matching.errors import DuplicatesDisabled
 from peopleinfo.matching.frequencies import Frequencies, count_keys
-from peopleinfo.matching.record import check_access, prepare
+from peopleinfo.matching.match_entries import MatchEntries
+from peopleinfo.matching.match_index import Found, NotExamined, find
+from peopleinfo.matching.match_record import check_access, prepare
 from peopleinfo.matching.scoring import GRADES
-from peopleinfo.matching.selection import MIN_FETCHED
 from peopleinfo.matching.statistics import CountReader, Statistics, StatisticsBuilder
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact
@@ -24,8 +25,8 @@ from peopleinfo.people.person import decode_header, decode_stored
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from peopleinfo.matching.candidates import MatchIndex
-    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.match_index import MatchIndex
+    from peopleinfo.matching.match_record import MatchRecord
     from peopleinfo.matching.scoring import Evidence
     from peopleinfo.people.store import PersonReader
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
-from peopleinfo.matching.pairs import PairFinder
+from peopleinfo.matching.scan_pairs import PairFinder
 from peopleinfo.matching.scoring import MIN_PROBABLE
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from peopleinfo.matching.review import Review
-    from peopleinfo.matching.service import MatchService
+    from peopleinfo.matching.match_service import MatchService
+    from peopleinfo.matching.review_queue import Review
 
 _SCAN_ID: Final = sha256(b"scan of duplicates").digest()
 _PAGE_LIMIT: Final = 500

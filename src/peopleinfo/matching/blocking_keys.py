@@ -12,12 +12,12 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from peopleinfo.crypto.person_ids import derive_key
-from peopleinfo.matching.comparison import swap_day_and_month
+from peopleinfo.matching.field_comparison import swap_day_and_month
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.match_record import MatchRecord
 
 KeyKind = Literal["birthdate", "names", "surname_address", "name_address", "identifier"]
 

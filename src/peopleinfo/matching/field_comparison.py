@@ -9,7 +9,7 @@ from peopleinfo.people.edit_distance import edit_distance
 from peopleinfo.people.nicknames import are_nicknames
 
 if TYPE_CHECKING:
-    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.match_record import MatchRecord
 
 _PARTICLES: Final = frozenset(
     ("al", "av", "ben", "bin", "da", "das", "de", "del", "della", "den", "der", "di", "do", "dos", "du", "el", "ibn", "la", "le",

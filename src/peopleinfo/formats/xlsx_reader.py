@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from peopleinfo.bulk.rows import InvalidRow
 from peopleinfo.errors import InvalidInput, temporary_folder_full
-from peopleinfo.formats.tables import TableRow
+from peopleinfo.formats.table_reader import TableRow
 from peopleinfo.formats.xlsx_cells import GENERAL, number_text, unescaped
 from peopleinfo.formats.xlsx_package import (
     Attributes,

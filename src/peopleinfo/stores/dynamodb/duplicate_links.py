@@ -1,4 +1,4 @@
-"""The links of possible duplicates in the table. Implements `peopleinfo.matching.links.LinkStore`.
+"""The links of possible duplicates in the table. Implements `peopleinfo.matching.duplicate_links.LinkStore`.
 
 partition key `pk`             sort key `sk`             item
 "l" + an id                    the other id              a link, once under each of its two ids
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import StoreUnavailable
-from peopleinfo.matching.links import STATES, LinkPage, decode_link, encode_link
+from peopleinfo.matching.duplicate_links import STATES, LinkPage, decode_link, encode_link
 from peopleinfo.matching.scoring import GRADES
 from peopleinfo.stores.dynamodb.concurrency import gather_limited
 from peopleinfo.stores.dynamodb.conditional_writes import transact
@@ -21,7 +21,7 @@ from peopleinfo.stores.dynamodb.record_writes import ABSENT, AT_VERSION
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from peopleinfo.matching.links import Link, LinkState
+    from peopleinfo.matching.duplicate_links import Link, LinkState
     from peopleinfo.matching.scoring import Grade
     from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
 

@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
 from peopleinfo.formats.contacts import add, joined, set_name
-from peopleinfo.formats.csv import reasons
-from peopleinfo.formats.vcard import iso_date
+from peopleinfo.formats.rejects import reject_reasons
+from peopleinfo.formats.vcard_reader import iso_date
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -85,7 +85,7 @@ class LdifRejects:
     def write(self, result: RowResult) -> None:
         """Write a rejected record."""
         source = result.row.raw if isinstance(result.row.raw, bytes) else b""
-        reason = " ".join(reasons(result).split())
+        reason = " ".join(reject_reasons(result).split())
         self._stream.write(
             f"# reject_line: {result.row.line}\n# reject_reason: {reason}\n".encode() + source.rstrip() + b"\n\n"
         )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.matching.candidates import Candidate, Match, candidate_of, look_up
-from peopleinfo.matching.keys import NAME, SURNAME, key_values
+from peopleinfo.matching.blocking_keys import NAME, SURNAME, key_values
+from peopleinfo.matching.candidate_selection import MIN_FETCHED, hits, select
+from peopleinfo.matching.candidates import Candidate, Match, candidate_of
+from peopleinfo.matching.match_index import look_up
+from peopleinfo.matching.match_service import Matched
 from peopleinfo.matching.scoring import are_relatives, score
-from peopleinfo.matching.selection import MIN_FETCHED, hits, select
-from peopleinfo.matching.service import Matched
 from peopleinfo.people.person import decode_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from peopleinfo.matching.candidate_selection import Hit
     from peopleinfo.matching.frequencies import Frequencies
-    from peopleinfo.matching.record import MatchRecord
+    from peopleinfo.matching.match_record import MatchRecord
+    from peopleinfo.matching.match_service import MatchService
     from peopleinfo.matching.scoring import Score
-    from peopleinfo.matching.selection import Hit
-    from peopleinfo.matching.service import MatchService
 
 _MIN_FETCHED: Final = MIN_FETCHED + 1  # a stored record finds itself
 _COMPARED_KINDS: Final = (

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.matching.keys import MAX_BLOCK
+from peopleinfo.matching.blocking_keys import MAX_BLOCK
+from peopleinfo.matching.candidate_selection import hits, worth_fetching
+from peopleinfo.matching.match_service import MatchOptions
 from peopleinfo.matching.scoring import MIN_PROBABLE
-from peopleinfo.matching.selection import hits, worth_fetching
-from peopleinfo.matching.service import MatchOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from peopleinfo.matching.blocking_keys import Hasher
     from peopleinfo.matching.candidates import Candidate
-    from peopleinfo.matching.keys import Hasher
-    from peopleinfo.matching.record import MatchRecord
-    from peopleinfo.matching.service import MatchService
+    from peopleinfo.matching.match_record import MatchRecord
+    from peopleinfo.matching.match_service import MatchService
 
 _CONCURRENT: Final = 16
 _ROW: Final = "row:"  # start of the id of a person in the batch

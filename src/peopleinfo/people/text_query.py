@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.folding import fold
 from peopleinfo.people.identifiers import code_key, mail_of, phone_digits
-from peopleinfo.people.query_dates import MONTH_WORDS, NAMED_DATE, parse_dates
+from peopleinfo.people.month_names import QUERY_MONTHS
+from peopleinfo.people.query_dates import NAMED_DATE, parse_dates
 from peopleinfo.people.words import PARTICLES, divide, is_cjk, split_postcode
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def parse(text: str) -> Query:
 def _terms(text: str) -> Iterator[Term]:
     position = start = 0
     while found := NAMED_DATE.search(text, start):
-        has_month = any(fold(word) in MONTH_WORDS for word in _LETTERS.findall(found[0]))
+        has_month = any(fold(word) in QUERY_MONTHS for word in _LETTERS.findall(found[0]))
         if has_month and (dates := parse_dates(found[0])):
             yield from _tokens(text[position : found.start()])
             yield Term(tuple(divide(found[0])), tuple(dates))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.errors import InvalidSettings
-from peopleinfo.settings.renamed import RENAMED
+from peopleinfo.settings.renamed_settings import RENAMED
 
 _COMMANDS: Final = {
     ("sweep",): "retention run",

@@ -14,7 +14,7 @@ from peopleinfo.errors import DecryptionFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from peopleinfo.matching.links import Link, LinkPage, LinkState, LinkStore
+    from peopleinfo.matching.duplicate_links import Link, LinkPage, LinkState, LinkStore
     from peopleinfo.matching.scoring import Grade
 
 
