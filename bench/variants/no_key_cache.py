@@ -4,6 +4,8 @@ import sys
 
 from peopleinfo.__main__ import main
 from peopleinfo.crypto import keyring
+from peopleinfo.stores.sqlite import decrypted_pages
 
-keyring._HELD = 0  # noqa: SLF001 - the cache under test
+keyring._MAX_CACHED_KEYS = 0  # type: ignore[misc]  # noqa: SLF001 - the cache under test
+decrypted_pages.MAX_CACHED_SIZE = 0  # type: ignore[misc]
 sys.exit(main())

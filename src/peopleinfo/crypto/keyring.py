@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _GENERATION_SIZE: Final = 4  # bytes at the start of a wrapped key
 _MAX_CACHED_KEYS: Final = 4_096  # unwrapped record keys in a cache
-_CACHE_TTL: Final = 60.0  # seconds
+CACHE_TTL: Final = 60.0  # seconds
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -112,7 +112,7 @@ class KeyCache(dict[K, V]):
         now = monotonic()
         if now > self._expires_at:
             self.clear()
-            self._expires_at = now + _CACHE_TTL
+            self._expires_at = now + CACHE_TTL
 
     def put(self, name: K, key: V) -> V:
         """Store a key and return it."""

@@ -19,8 +19,10 @@ from peopleinfo.crypto.store_keys import SECRET_OWNER, RecordEncryption, check_i
 from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreMissing
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.connection import attach, connect, make_private
+from peopleinfo.stores.sqlite.decrypted_pages import DecryptedPages
 from peopleinfo.stores.sqlite.deletion import delete_unused_keys
 from peopleinfo.stores.sqlite.files import path_of_keys
+from peopleinfo.stores.sqlite.paging import full_page
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.crypto.cipher import Cipher
     from peopleinfo.crypto.master_key import Encryption
+    from peopleinfo.people.store import Page
     from peopleinfo.stores.sqlite.errors import ErrorTranslator
 
     Row = tuple[str, int, int, int, bytes]  # of table people: surname_key, seq, fold, version, body
@@ -193,6 +196,7 @@ class DecryptingReader:
         self._errors = errors
         self._unwrap_key = encryption.keys.key
         self._cache: KeyCache[bytes, Cipher] = KeyCache()  # wrapped key → key
+        self._pages = DecryptedPages(db)
         db.create_function("decrypted", 4, self.decrypt)
         db.execute(_DECRYPTED_VIEW.format(name="readable", index=""))
         db.execute(_DECRYPTED_VIEW.format(name="in_order", index="INDEXED BY people_by_seq"))
@@ -222,12 +226,23 @@ class DecryptingReader:
             pass
         raise self._errors.decryption_failed() from error
 
-    def read_by_surname(self, key: str, after: int, limit: int) -> Generator[tuple[int, bytes]]:
-        """Yield seq and JSON of the records with an indexed surname key, after a seq. Raises StoreDamaged, sqlite3.Error."""
+    def find_page(self, key: str, after: int, limit: int) -> Page:
+        """Return a page of the records with an indexed surname key, after a seq. Raises StoreDamaged, sqlite3.Error."""
+        name = key, after, limit + 1
+        if page := self._pages.get(name):
+            return page
+        ciphertexts: list[bytes] = []
+        page = full_page(self._read_by_surname(name, ciphertexts), limit)
+        self._pages.put(name, ciphertexts, page)
+        return page
+
+    def _read_by_surname(self, name: tuple[str, int, int], ciphertexts: list[bytes]) -> Generator[tuple[int, bytes]]:
+        """Yield seq and JSON of the records of a page, and append their ciphertexts."""
         self._cache.expire()
         cached = self._cache.get
-        with closing(self._db.execute(_BY_SURNAME, (key, after, limit))) as rows:
+        with closing(self._db.execute(_BY_SURNAME, name)) as rows:
             for seq, version, body, wrapped in rows:
+                ciphertexts.append(body)
                 try:
                     record_key = cached(wrapped) or self._unwrap(seq, wrapped)
                     text = record_key.decrypt(body, context(RECORD, _block(seq, 0), version))

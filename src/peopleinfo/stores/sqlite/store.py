@@ -27,7 +27,7 @@ from peopleinfo.stores.sqlite.import_log import SqliteImportLog, check_not_undon
 from peopleinfo.stores.sqlite.match_index import SqliteMatchIndex
 from peopleinfo.stores.sqlite.merge_rows import MergeLogs, missing
 from peopleinfo.stores.sqlite.merges import SqliteMerges
-from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, full_page, parse_position, position_after, scan_page
+from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.person_seqs import PersonSeqs
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
@@ -187,7 +187,7 @@ class SqliteStore:
             if person_filter.needs_row_check:  # may read thousands of rows, which must not block the loop
                 return await self._in_thread(lambda db: find_page(db, person_filter, key, after, limit))
             if self._decryptor and key is not None:
-                return full_page(self._decryptor.read_by_surname(key, parse_position(after)[0], limit + 1), limit)
+                return self._decryptor.find_page(key, parse_position(after)[0], limit)
             return find_page(self._reader, person_filter, key, after, limit)
         except sqlite3.Error as error:
             raise self._errors.translate(error) from error
