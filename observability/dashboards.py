@@ -118,9 +118,12 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Aborted connections",
-        "Connections closed by the server per second. limit: PEOPLEINFO_MAX_CONNECTIONS; header_timeout: no request in time; write_timeout: the client reads too slowly.",
+        "Connections closed by the server per second. limit: PEOPLEINFO_MAX_CONNECTIONS; header_timeout: no request in time; write_timeout: the client reads too slowly. delayed: requests that waited because their connection sends many without a credential.",
         "short",
-        {"{{reason}}": rate("peopleinfo_http_connections_aborted_total", "reason")},
+        {
+            "{{reason}}": rate("peopleinfo_http_connections_aborted_total", "reason"),
+            "delayed": rate("peopleinfo_http_requests_delayed_total", "job"),
+        },
     ),
     Panel(
         "Open files",

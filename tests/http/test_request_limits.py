@@ -7,12 +7,14 @@ import json
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import httpx
 import pytest
 from falcon import testing
 from falcon.asgi import Request
+from hypothesis import given
+from hypothesis import strategies as st
 
 from peopleinfo.errors import InvalidJson, Overloaded
 from peopleinfo.http import bodies, memory_budget
@@ -151,6 +153,29 @@ def test_cookie_is_found_among_other_cookies(other_cookies: str) -> None:
     request = Request(testing.create_scope(headers={"Cookie": f"{other_cookies} wanted=found; wanted=later"}), None)  # type: ignore[arg-type]
     assert bodies.cookie(request, "wanted") == "found"
     assert bodies.cookie(request, "missing") is None
+
+
+@pytest.mark.parametrize("header", ["xwanted=no; a=wanted=no", "unwanted=no;wanted2=no", "wanted"])
+def test_cookie_whose_name_is_part_of_another_one_is_not_found(header: str) -> None:
+    request = Request(testing.create_scope(headers={"Cookie": header}), None)  # type: ignore[arg-type]
+    assert bodies.cookie(request, "wanted") is None
+
+
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+def test_long_list_of_entity_tags_is_rejected(protected: httpx.Client, name: str) -> None:
+    for count, expected in ((1_000, 200 if name == "If-None-Match" else 412), (2_000, 400)):
+        assert protected.get("/openapi.json", headers={name: '"a",' * count}).status_code == expected
+
+
+@given(st.lists(st.sampled_from([*(f"%{byte:02X}" for byte in range(256)), "%c3%bc", "%E2%82%AC", "a", "&", "="])))
+def test_target_is_invalid_exactly_if_its_escapes_are_not_utf_8(parts: list[str]) -> None:
+    text = "".join(parts).encode()
+    try:
+        unquote_to_bytes(text).decode()
+        is_valid = True
+    except UnicodeDecodeError:
+        is_valid = False
+    assert (bodies.target_error({"query_string": text, "raw_path": b"/"}) is None) == is_valid
 
 
 def test_long_accept_is_rejected(protected: httpx.Client) -> None:

@@ -71,6 +71,8 @@ def status(response: bytes) -> int:
         (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
         (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: -2\r\n\r\n{}", 400),
         (b"POST /data HTTP/1.1\r\n" + JSON + b"Content-Length: 99999999999999999999999\r\n\r\n{}", 400),
+        (b"GET /" + b"x" * 1_024 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET /" + b"%41" * 10_000 + b"?x HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431),
         (b"GET /status HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 40_000 + b"\r\n\r\n", 431),
         (b"GET /status HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 431),
@@ -105,6 +107,11 @@ def test_invalid_request_gets_a_problem_and_closes_the_connection(
     assert b"content-type: application/problem+json" in head.lower()
     assert b"connection: close" in head.lower()
     assert json.loads(body)["status"] == expected
+
+
+def test_long_query_is_accepted_with_a_path_of_1_kib(server: Server) -> None:
+    request_ = b"GET /" + b"x" * 1_023 + b"?" + b"y" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert status(exchange(server, with_close(request_))) == 404
 
 
 def test_header_section_of_30_kib_is_accepted(server: Server) -> None:

@@ -26,6 +26,7 @@ _SPACED: Final = rf"{_TAG}[ \t]*"
 # A list may have empty elements (RFC 9110, section 5.6.1.2).
 _TAGS: Final = re.compile(rf"(?:[ \t]*,)*[ \t]*{_SPACED}(?:,[ \t]*(?:{_SPACED})?)*")
 _EACH_TAG: Final = re.compile(_TAG)
+_LIST_LENGTH: Final = 4 * 1024  # characters of a list of tags
 _WEAK: Final = "W/"
 # RFC 9110, section 5.6.7: the format in use, and the two obsolete ones.
 _DATES: Final = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
@@ -221,6 +222,8 @@ def _tags(req: Request, name: str) -> Tags | None:
         return None
     if header.strip(" \t") == "*":
         return Tags(any=True)
+    if len(header) > _LIST_LENGTH:
+        raise falcon.HTTPBadRequest(description=f"{name} must have at most {_LIST_LENGTH} characters")
     if not _TAGS.fullmatch(header):
         raise falcon.HTTPBadRequest(description=f'{name} must be * or a list of quoted entity tags, for example "3"')
     tags = _EACH_TAG.findall(header)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from peopleinfo.http.uvicorn_protocol import Protocol
+from peopleinfo.http.paced_protocol import PacedProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -20,7 +20,7 @@ _HEAD_END = b"\r\n\r\n"
 _NEVER = float("inf")
 
 
-class FastProtocol(Protocol):
+class FastProtocol(PacedProtocol):
     """Answers known reads directly, and passes all other bytes to the parser."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -25,6 +25,10 @@ CONNECTIONS_ABORTED: Final = Counter(
     "Connections closed by the server: limit (too many connections), header_timeout (no request in time), write_timeout (the client did not read the response in time).",
     "reason",
 )
+REQUESTS_DELAYED: Final = Counter(
+    "peopleinfo_http_requests_delayed_total",
+    "Requests that waited because their connection sends many requests without a credential.",
+)
 CONNECTIONS: Final = Gauge("peopleinfo_http_connections", "Open connections.")
 
 STORE_SECONDS: Final = Histogram(

@@ -11,6 +11,7 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldAccessDenied, NotAuthenticated
 from peopleinfo.http.middleware.request_limits import cost
 from peopleinfo.http.openapi.operations import FIELD_ACCESS_OPERATIONS, OPERATIONS, PUBLIC_FORMS, PUBLIC_PAGES
+from peopleinfo.http.paced_protocol import AUTHENTICATED
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -79,6 +80,7 @@ class AuthMiddleware:
             req, credential, needed
         )
         req.context.principal = principal
+        req.scope[AUTHENTICATED] = True
         if self._rate_limiter is not None:
             self._rate_limiter.charge(req, resp, principal, units)
         if needed not in principal.scopes:  # the admin scope includes it
