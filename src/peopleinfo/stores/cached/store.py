@@ -202,7 +202,11 @@ class CachedStore:
         if expected is not None:
             await self._store.get(person_id)  # raises PersonMerged
         survivor, *merged = await self._store.merge_group(person_id)
-        await self.delete_by(self._store.delete, survivor, expected, [person_name(each) for each in merged])
+        names = [person_name(each) for each in {*merged, person_id}]
+        try:
+            await self.delete_by(self._store.delete, survivor, expected, names)
+        except PersonNotFound:  # maybe after an erasure that was interrupted, which the store completes
+            await self.write_fenced([*names, person_name(survivor)], partial(self._store.delete, person_id))
 
     async def delete_by(
         self, delete: Callable[..., Awaitable[None]], person_id: str, expected: int | None, names: Sequence[str] = ()

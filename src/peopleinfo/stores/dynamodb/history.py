@@ -2,7 +2,7 @@
 
     partition key `pk`        sort key `sk`   item
     "h" + a home key          a version       the body of the version, its origin (`made_by`, `made_as`, `made_in`) and the time of its replacement
-    "erasing"                 a home key      a deletion in progress, whose versions must be erased
+    "erasing"                 a home key      a deletion in progress, whose versions and `merged` records must be erased
 
 A version is stored before the write that replaces it. The item is true whether or not that write is applied, since a version never changes,
 and a reader returns only versions below the current one.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from peopleinfo.people.history import HistoryLimits
-    from peopleinfo.stores.dynamodb.client import Item, TableClient
+    from peopleinfo.stores.dynamodb.client import Item, Json, TableClient
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
 
 _VERSION_SIZE: Final = 8  # bytes
@@ -36,6 +36,7 @@ _QUERY_LIMIT: Final = 1_000
 _REWRITE_LIMIT: Final = 100
 _ERASING: Final = b"erasing"
 _MIN_MARKER_AGE: Final = 300  # seconds after which the deletion of a marker's record has ended
+_MERGED: Final = "merged"
 
 
 class ItemPerson(StoredPerson):
@@ -112,16 +113,29 @@ class VersionItems:
         versions += [version for version in last_versions if version.version > after]
         return VersionPage(versions[:limit], more=len(versions) > limit)
 
-    def marker(self, home: ItemKey, person_id: str) -> Item:
-        """Return the item of a deletion. While it exists, `resume_erasures` erases the versions of the deleted record."""
+    def marker(self, home: ItemKey, person_id: str, merged: Sequence[str] = ()) -> Item:
+        """Return the item of a deletion of a record and of those that are `merged` into it.
+
+        While it exists, `resume_erasures` erases the versions of the deleted record and the merged records.
+        """
         at = number(int(self._now().timestamp()))
-        return _marker_key(home) | {"at": at, "person_id": binary(bytes.fromhex(person_id))}
+        marker = _marker_key(home) | {"at": at, "person_id": binary(bytes.fromhex(person_id))}
+        ids: Json = {_MERGED: {"BS": [binary(bytes.fromhex(each))["B"] for each in merged]}} if merged else {}
+        return marker | ids
+
+    async def read_marker(self, home: ItemKey) -> Item | None:
+        """Return the marker of an interrupted deletion of a record, None if there is none or if the record exists."""
+        marker = await self._table.get(_marker_key(home))
+        return marker if marker is not None and not await is_kept(self._table, home) else None
+
+    async def delete_marker(self, home: ItemKey) -> None:
+        """Delete the marker of a deletion that is complete."""
+        await self._table.write_many([], [_marker_key(home)])
 
     async def erase(self, home: ItemKey) -> None:
-        """Delete all versions of a record and its merges, then the marker of its deletion. Safe to repeat."""
+        """Delete all versions of a record and its merges. Safe to repeat."""
         await self.erase_versions(home)
         await self._erase_partition(merge_partition(home))
-        await self._table.write_many([], [_marker_key(home)])
 
     async def erase_versions(self, home: ItemKey) -> None:
         """Delete all versions of a record."""
@@ -148,9 +162,9 @@ class VersionItems:
             first = _version(items[-1]) + 1 if more is not None else 0
 
     async def erase_unless_kept(self, home: ItemKey) -> None:
-        """Delete all versions of a record unless the person is stored or in the trash."""
+        """Delete all versions of a record unless the person is stored, in the trash or merged."""
         if not await is_kept(self._table, home):
-            await self.erase(home)
+            await self.erase_versions(home)
 
     async def resume_erasures(
         self, exists: Callable[[ItemKey], Awaitable[bool]], *erasers: Callable[[Item], Awaitable[None]]
@@ -166,8 +180,8 @@ class VersionItems:
                 for erase_others in erasers:
                     await erase_others(item)
                 await self.erase(home)
-            elif int_attr(item, "at") < oldest:
-                await self._table.write_many([], [_marker_key(home)])
+            if int_attr(item, "at") < oldest:
+                await self.delete_marker(home)
 
     async def _keys(self, partition: bytes) -> tuple[list[Item], Item | None]:
         more = {"ConsistentRead": True, "ProjectionExpression": "pk, sk"}
@@ -202,6 +216,11 @@ def origin_of(item: Item, version: int) -> Origin:
     operation = Operation(item["made_as"]["S"]) if "made_as" in item else default
     import_id = bytes_attr(item, "made_in") if "made_in" in item else b""
     return Origin(operation, item.get("made_by", {}).get("S") or None, import_id or None)
+
+
+def merged_of(marker: Item) -> list[str]:
+    """Return the ids of the merged records in the marker of a deletion."""
+    return [bytes_attr({"id": {"B": text}}, "id").hex() for text in marker.get(_MERGED, {}).get("BS", ())]
 
 
 def time_of(item: Item) -> int:

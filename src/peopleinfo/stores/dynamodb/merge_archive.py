@@ -10,7 +10,7 @@ from peopleinfo.matching.merge_store import StoredLog, decode_log
 from peopleinfo.people.history import Operation
 from peopleinfo.stores.dynamodb.client import non_atomic_writes
 from peopleinfo.stores.dynamodb.conditional_writes import transact
-from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, item_key_of, number
+from peopleinfo.stores.dynamodb.items import binary, bytes_attr, int_attr, number
 from peopleinfo.stores.dynamodb.merge_items import (
     add_merge,
     log_key,
@@ -139,7 +139,3 @@ class MergeArchive(MergeReader):
             "ExpressionAttributeValues": {":one": number(1), ":expected": number(version)},
         }
         return [{"Update": update}, *await self._logs.writes(home, version, log.log)]
-
-    async def _home(self, person_id: str) -> ItemKey | None:
-        block = self._ids.decode(person_id)
-        return (await self._home_of_alias(person_id) or item_key_of(block)) if block else None

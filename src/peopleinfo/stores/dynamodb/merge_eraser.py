@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from peopleinfo.errors import PersonNotFound, VersionConflict
+from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.history import Operation
 from peopleinfo.stores.dynamodb.client import ConditionFailed, non_atomic_writes
 from peopleinfo.stores.dynamodb.conditional_writes import transact
-from peopleinfo.stores.dynamodb.items import ALIAS, binary, bytes_attr, item_key_of, person_id_of, singleton_key
+from peopleinfo.stores.dynamodb.history import merged_of
+from peopleinfo.stores.dynamodb.items import ALIAS, binary, bytes_attr, person_id_of, singleton_key
 from peopleinfo.stores.dynamodb.merge_items import home_of_merged, is_merged, merged_key, remove_merged
 from peopleinfo.stores.dynamodb.merge_reader import MergeReader
-from peopleinfo.stores.dynamodb.trash_items import trash_key
+from peopleinfo.stores.dynamodb.search_entries import data_of
+from peopleinfo.stores.dynamodb.trash_items import is_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from peopleinfo.stores.dynamodb.client import Item, Json
     from peopleinfo.stores.dynamodb.merge_items import MergedItem
@@ -24,42 +26,26 @@ if TYPE_CHECKING:
 class MergeEraser(MergeReader):
     """Erases merged records."""
 
-    async def erase_group(
-        self, person_id: str, expected: int | None, delete: Callable[[str, int | None], Awaitable[None]]
-    ) -> None:
-        """Erase a record with all records that are merged with it; `delete` erases the current record.
-
-        The record that the caller names is erased last, so that the caller can repeat an interrupted erasure.
-        """
-        survivor, *merged = await self.group(person_id)
-        if survivor != person_id and expected is not None:
-            raise await self.missing(person_id)
-        await self._check_current(survivor, expected)
-        await self.erase([each for each in merged if each != person_id])
-        try:
-            with non_atomic_writes() if len(merged) > 1 else nullcontext():
-                await delete(survivor, expected)
-        except PersonNotFound:
-            if survivor == person_id or await self._is_in_trash(survivor):
-                raise
-            # An earlier erasure was interrupted after the survivor.
-        if survivor != person_id:
-            with non_atomic_writes():
-                await self.erase([person_id])
-
-    async def _check_current(self, person_id: str, expected: int | None) -> None:
-        """Raise PersonNotFound for a person in the trash, and VersionConflict at another version, before a record is erased."""
-        found = await self._find(person_id, "version, moved_to")
-        if found is None and await self._is_in_trash(person_id):
+    async def resume(self, person_id: str) -> None:
+        """Complete an interrupted erasure, which the caller repeats. Raises PersonNotFound if no erasure was interrupted."""
+        survivor, home = await self.survivor(person_id)
+        marker = await self._versions.read_marker(home) if home else None
+        if home is None or marker is None:
             raise PersonNotFound(person_id)
-        if found is not None and expected not in (None, found.version):
-            raise VersionConflict(person_id, actual=found.version)
+        with non_atomic_writes():
+            await self._entries.erase(marker)
+            await self._erase_copies(home, survivor, last(person_id, merged_of(marker)))
+
+    async def erase_marked(self, marker: Item) -> None:
+        """Erase the merged records of a deletion that was interrupted."""
+        await self.erase(merged_of(marker))
 
     async def erase(self, person_ids: Sequence[str]) -> None:
-        """Erase merged records; skip those that are not merged."""
+        """Erase records that were merged into an erased one. Safe to repeat."""
         for person_id in person_ids:
-            if merged := await self.merged(person_id):
-                await self._erase(person_id, merged)
+            _, survivor = await self.survivor(person_id)
+            if survivor and not await is_kept(self._table, survivor):
+                await self._erase(person_id)
 
     async def purge(self, items: Sequence[Item], *, remove: bool) -> int:
         """Return the number of merged records without an encryption key among the items of a scan; with `remove`, erase them."""
@@ -71,18 +57,30 @@ class MergeEraser(MergeReader):
             await self._erase_copies(home, person_id_of(home, records[home], self._ids))
         return len(lost)
 
-    async def _erase(self, person_id: str, merged: MergedItem) -> None:
+    async def _erase(self, person_id: str) -> None:
+        merged = await self.merged(person_id)
+        if merged is None:  # an earlier erasure was interrupted after the record
+            if home := await self._home(person_id):
+                await self._erase_copies(home, person_id)
+            return
         home = merged.home
+        body = await self._format.body(home, merged.item)
+        before = (data_of(body), merged.item) if body is not None else None
+        indexed = self._entries.change(
+            home, merged.version + 1, before, None
+        )  # an interrupted merge may have left entries
+        marker = self._versions.marker(home, person_id) | self._entries.marked(indexed)
         change = self._announcement(home, person_id, merged.version + 2, Operation.DELETED, merged.item)
-        changes = await self._feed.announce([change], more=[self._versions.marker(home, person_id)])
+        changes = await self._feed.announce([change], more=[marker])
         writes = [remove_merged(merged), *self._format.delete_key_writes(home), *_alias_writes(merged.item)]
         async with self._feed.writing(changes):
             done = await transact(self._table, writes)
-        if not done:  # restored or erased meanwhile
+        if not done:  # erased meanwhile
             await self._feed.withdraw(changes)
             return
         self._format.evict_key(home)
         with non_atomic_writes():  # the marker remains
+            await self._entries.finish(indexed)
             if "once" in merged.item:
                 await self._clear_response(merged)
             await self._erase_copies(home, person_id)
@@ -93,12 +91,10 @@ class MergeEraser(MergeReader):
         with suppress(ConditionFailed):  # the key expired, or belongs to another record
             await self._table.update(key, "REMOVE answer", "place = :home", {":home": binary(merged.home.block)})
 
-    async def _is_in_trash(self, person_id: str) -> bool:
-        block = self._ids.decode(person_id)
-        homes = [item_key_of(block)] if block else []
-        if other := await self._home_of_alias(person_id):
-            homes.append(other)
-        return any([await self._table.get(trash_key(home), "pk") for home in homes])
+
+def last(person_id: str, person_ids: Sequence[str]) -> list[str]:
+    """Return ids with `person_id` at the end: a caller can repeat an interrupted erasure until the record with its id is erased."""
+    return sorted(person_ids, key=person_id.__eq__)
 
 
 def _alias_writes(item: Item) -> list[Json]:

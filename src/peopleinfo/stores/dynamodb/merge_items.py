@@ -38,7 +38,7 @@ _RECORD: Final = b"r"
 _LOG: Final = b"l"
 MERGE_ID_SIZE: Final = 16  # bytes
 MEMBER: Final = b"m"  # first byte of the sort key
-_KEPT: Final = ("once", "alias", *ORIGIN, SURVIVES)
+_KEPT: Final = ("once", "alias", *ORIGIN, SURVIVES, "index_plan")
 
 
 class MergedItem(NamedTuple):

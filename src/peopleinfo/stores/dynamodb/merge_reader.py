@@ -65,16 +65,19 @@ class MergeReader(TableWriter):
 
     async def merges_of(self, person_id: str) -> list[MergeRecord]:
         """Implement `MergeStore.merges_of`; the record may also be in the trash."""
-        block = self._ids.decode(person_id)
-        if block is None:
-            return []
-        return await self._merges_of(await self._home_of_alias(person_id) or item_key_of(block))
+        home = await self._home(person_id)
+        return await self._merges_of(home) if home else []
+
+    async def survivor(self, person_id: str) -> tuple[str, ItemKey | None]:
+        """Return the id and the home key of the outermost record into which a record is merged, its own if it is not merged."""
+        home = await self._home(person_id)
+        while merged := await self.merged(person_id):
+            person_id, home = merged.merged_into, merged.survivor
+        return person_id, home
 
     async def group(self, person_id: str) -> list[str]:
         """Implement `PersonReader.merge_group`."""
-        while merged := await self.merged(person_id):
-            person_id = merged.merged_into
-        found = [person_id]
+        found = [(await self.survivor(person_id))[0]]
         for each in found:
             for record in await self.merges_of(each):
                 if record.undone_at is None and record.survivor.person_id == each:
@@ -136,6 +139,10 @@ class MergeReader(TableWriter):
     async def _record_of(self, person_id: str, merged: MergedItem) -> StoredPerson | None:
         body = await self._format.body(merged.home, merged.item)
         return StoredPerson(person_id, merged.version, check_stored(body, person_id)) if body is not None else None
+
+    async def _home(self, person_id: str) -> ItemKey | None:
+        block = self._ids.decode(person_id)
+        return (await self._home_of_alias(person_id) or item_key_of(block)) if block else None
 
     async def _merges_of(self, home: ItemKey) -> list[MergeRecord]:
         values = {":pk": binary(partition(home)), ":member": binary(MEMBER)}

@@ -150,6 +150,7 @@ class DynamoDBMerges(MergeArchive, MergeEraser):
         if not done:
             await self._feed.withdraw(changes)
             await self._undo_entries(indexed)
+            await self._erase_unless_kept(*homes)
             return None
         with non_atomic_writes():
             for change in (indexed, *removed):
@@ -226,6 +227,7 @@ class DynamoDBMerges(MergeArchive, MergeEraser):
         if not done:
             await self._feed.withdraw(changes)
             await self._undo_all(all_indexed)
+            await self._erase_unless_kept(*(one.home for one in incoming))
             return None
         self._format.evict_key(home)
         with non_atomic_writes():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import IdentifierConflict, OutcomeUnknown, PersonNotFound, StoreUnavailable, VersionConflict
@@ -28,6 +27,8 @@ from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from peopleinfo.people.history import Origin
     from peopleinfo.people.person import PersonData
     from peopleinfo.stores.dynamodb.client import Item, Json
@@ -63,8 +64,7 @@ class RecordWriter(TableWriter):
                 else:
                     await self._move_partition(home, data, record, made, log)
         except PersonNotFound:  # deleted meanwhile, maybe before its version was stored
-            with suppress(StoreUnavailable):
-                await self._versions.erase_unless_kept(home)
+            await self._erase_unless_kept(home)
             await self._undo_entries(indexed)
             raise
         except (VersionConflict, IdentifierConflict, IdentifierPending):
@@ -74,22 +74,25 @@ class RecordWriter(TableWriter):
             await self._entries.finish(indexed)
         return record
 
-    async def delete(self, found: Located, person_id: str) -> bool:
-        """Delete a record and its versions; return False if it was changed or moved after `found` was read."""
+    async def delete(self, found: Located, person_id: str, merged: Sequence[str]) -> bool:
+        """Erase a record with its versions and the records `merged` into it.
+
+        Return False if it was changed or moved after `found` was read.
+        """
         change = self._announcement(found.home, person_id, found.version + 1, Operation.DELETED, found.item)
         indexed = await self._removed_entries(found)
         needs_marker = found.version > 1 or indexed.removed
-        marker = [self._versions.marker(found.home, person_id) | self._entries.marked(indexed)] if needs_marker else []
-        changes = await self._feed.announce([change], more=marker)
+        marker = self._versions.marker(found.home, person_id, merged) | self._entries.marked(indexed)
+        changes = await self._feed.announce([change], more=[marker] if needs_marker else [])
         async with self._feed.writing(changes):
             deleted = await self._delete_item(found, self._format.delete_key_writes(found.home))
         if not deleted:
             await self._feed.withdraw(changes)
             return False
         with non_atomic_writes():  # the marker remains
-            if marker:
+            if needs_marker:
                 await self._entries.finish(indexed)
-                await self._erase_copies(found.home, person_id)
+                await self._erase_copies(found.home, person_id, merged)
             else:
                 await self._links.erase(person_id)
         return True

@@ -47,6 +47,7 @@ from peopleinfo.stores.dynamodb.items import (
 from peopleinfo.stores.dynamodb.key_renewal import KeyRenewals
 from peopleinfo.stores.dynamodb.leases import acquire_lease
 from peopleinfo.stores.dynamodb.match_index import DynamoDBMatchIndex
+from peopleinfo.stores.dynamodb.merge_eraser import last
 from peopleinfo.stores.dynamodb.merges import DynamoDBMerges
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
 from peopleinfo.stores.dynamodb.people_count import estimate_items
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
 _ATTRIBUTES: Final = ", ".join(("version", "body", "moved_to", SURVIVES, *ORIGIN, INDEXED))
-_DELETED_ATTRIBUTES: Final = f"version, body, moved_to, once, alias, made_at, {INDEXED}"
+_DELETED_ATTRIBUTES: Final = f"version, body, moved_to, once, alias, made_at, {SURVIVES}, {INDEXED}"
 _MAX_SCAN_ITEMS: Final = 1_000  # items requested per call; a response holds at most 1 MB
 
 
@@ -126,6 +127,7 @@ class DynamoDBStore:
             self.matches.links,
             now,
             self._locate,
+            self._erase_merged,
         )
         self._creator = RecordCreator(parts)
         self.create = self._creator.create
@@ -139,8 +141,7 @@ class DynamoDBStore:
         others = self.merges.last_versions, self.trash.last_versions
         self.archive = DynamoDBVersionArchive(table, self, self._versions, self._locate, limits, now, *others)
         self._bulk = BulkWriter(parts, self.imports, self._creator.new)
-        self.read_checkpoint = self._bulk.read_checkpoint
-        self.delete_checkpoint = self._bulk.delete_checkpoint
+        self.read_checkpoint, self.delete_checkpoint = self._bulk.read_checkpoint, self._bulk.delete_checkpoint
         batches = RecordBatches(table, record_format, self._ids, self.imports, self)
         self.get_many = batches.get_many
         self.create_each = batches.create_each
@@ -177,22 +178,28 @@ class DynamoDBStore:
         return await self._writer.replace(home, current, data, origin)
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
-        found = await self._find(person_id, SURVIVES)
-        if found is not None and SURVIVES not in found.item:
-            await self._delete(person_id, expected)
-        else:
-            await self.merges.erase_group(person_id, expected, self._delete)
-
-    async def _delete(self, person_id: str, expected: int | None) -> None:
         for _ in range(_MAX_ATTEMPTS):
-            found = await self._find(person_id, _DELETED_ATTRIBUTES)
-            if found is None or not await self._format.has_key(found.home):
-                raise PersonNotFound(person_id)
-            if expected not in (None, found.version):
-                raise VersionConflict(person_id, actual=found.version)
-            if await self._writer.delete(found, person_id):
+            survivor, found = person_id, await self._find(person_id, _DELETED_ATTRIBUTES)
+            if found is None:
+                survivor, _ = await self.merges.survivor(person_id)
+                if survivor != person_id and expected is not None:
+                    raise await self.merges.missing(person_id)
+                found = await self._find(survivor, _DELETED_ATTRIBUTES)
+            if found is None:
+                await self.merges.resume(person_id)
+                return
+            if await self._delete(found, survivor, expected, person_id):
                 return
         raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
+
+    async def _delete(self, found: Located, survivor: str, expected: int | None, person_id: str) -> bool:
+        """Erase a located record with its merged records, that with `person_id` last; return False if it has changed since."""
+        if not await self._format.has_key(found.home):
+            raise PersonNotFound(person_id)
+        if expected not in (None, found.version):
+            raise VersionConflict(person_id, actual=found.version)
+        merged = (await self.merges.group(survivor))[1:] if SURVIVES in found.item else []
+        return await self._writer.delete(found, survivor, last(person_id, merged))
 
     async def read_versions(self, person_id: str, *, after: int, limit: int) -> VersionPage:
         try:
@@ -206,8 +213,12 @@ class DynamoDBStore:
     async def expire_history(self) -> bool:
         # DynamoDB deletes expired items itself.
         await self._renewals.resume()
-        await self._versions.resume_erasures(self._exists, self._entries.erase, self.matches.links.erase_marked)
+        erasers = self._entries.erase, self.matches.links.erase_marked, self.merges.erase_marked
+        await self._versions.resume_erasures(self._exists, *erasers)
         return False
+
+    async def _erase_merged(self, person_ids: Sequence[str]) -> None:
+        await self.merges.erase(person_ids)
 
     async def _exists(self, home: ItemKey) -> bool:
         return await is_kept(self._table, home)

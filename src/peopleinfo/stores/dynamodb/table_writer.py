@@ -12,7 +12,7 @@ from peopleinfo.stores.dynamodb.merge_logs import MergeLogs
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from peopleinfo.crypto.person_ids import IdCipher
@@ -43,6 +43,8 @@ class WriterParts(NamedTuple):
     now: Callable[[], datetime]
     locate: Callable[[ItemKey, str], Awaitable[Located | None]]
     """Reads the current item of the record with a home key."""
+    erase_merged: Callable[[Sequence[str]], Awaitable[None]]
+    """Erases records that were merged into an erased one."""
 
 
 class TableWriter:
@@ -60,6 +62,7 @@ class TableWriter:
         self._links = parts.links
         self._now = parts.now
         self._locate = parts.locate
+        self._erase_merged = parts.erase_merged
         self._logs = MergeLogs(parts.table, parts.record_format)
 
     def _announcement(
@@ -69,10 +72,18 @@ class TableWriter:
         foreign_id = person_id if self._ids.encode(home.block) != person_id else None
         return Announcement(home, version, operation, foreign_id, time_of(item))
 
-    async def _erase_copies(self, home: ItemKey, person_id: str) -> None:
-        """Erase the links, versions and merges of an erased record, then the marker of its deletion. Safe to repeat."""
+    async def _erase_copies(self, home: ItemKey, person_id: str, merged: Sequence[str] = ()) -> None:
+        """Erase the links, versions and merges of an erased record and the records `merged` into it, then its marker. Safe to repeat."""
         await self._links.erase(person_id)
         await self._versions.erase(home)
+        await self._erase_merged(merged)
+        await self._versions.delete_marker(home)
+
+    async def _erase_unless_kept(self, *homes: ItemKey) -> None:
+        """Erase the versions of people that were erased meanwhile, maybe before their last versions were stored."""
+        with suppress(StoreUnavailable):
+            for home in homes:
+                await self._versions.erase_unless_kept(home)
 
     async def _undo_entries(self, indexed: IndexChange) -> None:
         """Remove the added entries of a change that was not applied; a sweep removes them if the table is unavailable."""

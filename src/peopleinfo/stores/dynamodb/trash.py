@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,6 +19,7 @@ from peopleinfo.stores.dynamodb.client import non_atomic_writes
 from peopleinfo.stores.dynamodb.conditional_writes import transact
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes, origin_of
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_key_of
+from peopleinfo.stores.dynamodb.merge_eraser import last
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN, SURVIVES, Located, delete_writes
 from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
@@ -88,16 +88,16 @@ class DynamoDBTrash(TableWriter):
         principal: str | None = None,
         deleted_at: datetime | None = None,
     ) -> None:
-        archived = None
+        archived: list[ItemKey] = []
         for _ in range(_MAX_ATTEMPTS):
             found = await self._find(person_id, _ATTRIBUTES)
             body = await self._format.body(found.home, found.item) if found else None
             if found is None or body is None:
-                await self._erase_unless_kept(archived)
+                await self._erase_unless_kept(*archived)
                 raise await self._merges.missing(person_id)
             if expected not in (None, found.version):
                 raise VersionConflict(person_id, actual=found.version)
-            archived = found.home
+            archived = [found.home]
             record = StoredPerson(person_id, found.version, check_stored(body, person_id))
             if await self._add(found, record, expires_at, principal, deleted_at):
                 return
@@ -136,30 +136,30 @@ class DynamoDBTrash(TableWriter):
         return TrashPage(people, bytes_attr(entries[examined - 1], "sk") if examined < len(entries) else None)
 
     async def restore(self, person_id: str, *, expected: int, principal: str | None = None) -> StoredPerson:
-        archived = None
+        archived: list[ItemKey] = []
         for _ in range(_MAX_ATTEMPTS):
             deleted = await self._find_deleted(person_id)
             person = (await self._people([deleted]))[0] if deleted else None
             if deleted is None or person is None:
-                await self._erase_unless_kept(archived)
+                await self._erase_unless_kept(*archived)
                 raise PersonNotFound(person_id)
             if deleted.version != expected:
                 raise VersionConflict(person_id, actual=deleted.version)
-            archived = deleted.home
+            archived = [deleted.home]
             if record := await self._restore(deleted, person.record, Origin(Operation.RESTORED, principal)):
                 return record
         raise StoreUnavailable("concurrent changes of the person prevented its restoration; try again")
 
     async def erase(self, person_id: str, *, expected: int | None = None) -> None:
-        survivor, *merged = await self._merges.group(person_id)
         for _ in range(_MAX_ATTEMPTS):
+            survivor, _ = await self._merges.survivor(person_id)
             deleted = await self._find_deleted(survivor)
             if deleted is None:
-                raise PersonNotFound(person_id)
+                await self._merges.resume(person_id)
+                return
             if expected not in (None, deleted.version):
                 raise VersionConflict(person_id, actual=deleted.version)
-            await self._merges.erase(merged)
-            if await self._erase(deleted, survivor):
+            if await self._erase(deleted, await self._merges.group(survivor), person_id):
                 return
         raise StoreUnavailable("concurrent changes of the person prevented its erasure; try again")
 
@@ -239,14 +239,14 @@ class DynamoDBTrash(TableWriter):
             await self._undo_entries(new.indexed)
         return new.record if is_done else None
 
-    async def _erase(self, deleted: Deleted, person_id: str) -> bool:
-        """Erase a person in the trash; return False if it is no longer there."""
-        home, version = deleted.home, deleted.version + 1
+    async def _erase(self, deleted: Deleted, group: Sequence[str], named: str) -> bool:
+        """Erase a person in the trash with its merged records, the one that the caller `named` last; return False if it is not there."""
+        (person_id, *merged), home, version = group, deleted.home, deleted.version + 1
         change = self._announcement(home, person_id, version, Operation.DELETED, deleted.item)
         body = await self._format.body(home, deleted.item)
         before = (data_of(body), deleted.item) if body is not None else None
         indexed = self._entries.change(home, version, before, None)  # an interrupted deletion may have left entries
-        marker = self._versions.marker(home, person_id) | self._entries.marked(indexed)
+        marker = self._versions.marker(home, person_id, merged) | self._entries.marked(indexed)
         changes = await self._feed.announce([change], more=[marker])
         async with self._feed.writing(changes):
             writes = [*remove_writes(deleted, with_alias=True), *self._format.delete_key_writes(home)]
@@ -257,7 +257,7 @@ class DynamoDBTrash(TableWriter):
         self._format.evict_key(home)
         with non_atomic_writes():  # the marker remains
             await self._entries.finish(indexed)
-            await self._erase_copies(home, person_id)
+            await self._erase_copies(home, person_id, last(named, merged))
         return True
 
     async def _announce(
@@ -315,9 +315,3 @@ class DynamoDBTrash(TableWriter):
             for entry in page
         ]
         return [entry for _, entry in sorted(entries, key=itemgetter(0), reverse=True)][:limit]
-
-    async def _erase_unless_kept(self, home: ItemKey | None) -> None:
-        """Erase the versions of a person that was erased meanwhile, maybe before its last version was stored."""
-        if home is not None:
-            with suppress(StoreUnavailable):
-                await self._versions.erase_unless_kept(home)
