@@ -7,9 +7,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from pyreqwest.client import ClientBuilder
-from pyreqwest.exceptions import PyreqwestError
-
 from peopleinfo.errors import InvalidJson
 from peopleinfo.people import strict_json
 
@@ -35,6 +32,9 @@ async def fetch_json(
     url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Return the JSON object at a URL, or the response to a form. Raises ProviderUnavailable, UnexpectedStatus."""
+    from pyreqwest.client import ClientBuilder  # noqa: PLC0415 - 7 MB that only OpenID Connect needs
+    from pyreqwest.exceptions import PyreqwestError  # noqa: PLC0415
+
     try:
         async with ClientBuilder().no_proxy().follow_redirects(enable=False).timeout(_TIMEOUT).build() as client:
             request = client.get(url)
