@@ -12,7 +12,7 @@ import pytest
 
 from peopleinfo.errors import MergeNotFound, PersonNotFound, VersionConflict
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
-from peopleinfo.stores.cached.entries import Entries
+from peopleinfo.stores.cached.entry_format import Entries
 from peopleinfo.stores.cached.merges import CachedMerges
 from peopleinfo.stores.cached.store import open_cached
 from peopleinfo.stores.cached.trash import CachedTrash

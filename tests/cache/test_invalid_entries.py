@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from peopleinfo.auth.rate_limit import TokenBuckets
 from peopleinfo.people.store import CacheStatus
-from peopleinfo.stores.cached.entries import Entries
+from peopleinfo.stores.cached.entry_format import Entries
+from peopleinfo.stores.cached.lua_scripts import MAX_RESPONSE_SIZE
 from peopleinfo.stores.cached.redis_client import open_redis
-from peopleinfo.stores.cached.scripts import MAX_RESPONSE_SIZE
 from peopleinfo.stores.cached.shared import Hit, Lease, SharedCache
 from peopleinfo.stores.cached.shared_rate_limits import SharedTokenBuckets
 from peopleinfo.stores.cached.store import open_cached

@@ -29,6 +29,21 @@ def test_named_files_exist(page: Path) -> None:
     assert [path for path in paths if not any((base / path).exists() for base in bases)] == []
 
 
+def test_map_of_changes_names_existing_definitions() -> None:
+    rows = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where to change what")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w./]+\.py)`((?: `\w+`)*)", rows)
+    missing = [
+        f"{path} {name}"
+        for path, names in named
+        for name in re.findall(r"\w+", names)
+        if not re.search(
+            rf"^(?:class |(?:async )?def |){name}\b", (ROOT / "src" / "peopleinfo" / path).read_text(), re.MULTILINE
+        )
+    ]
+    assert len(named) > 20
+    assert missing == []
+
+
 @pages
 def test_named_settings_exist(page: Path) -> None:
     named = set(re.findall(rf"\b{PREFIX}[A-Z][A-Z_]*[A-Z]\b", page.read_text()))

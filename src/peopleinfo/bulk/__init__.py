@@ -1,1 +1,1 @@
-"""Bulk operations: import, copy, backup and restore."""
+"""Bulk operations: import and its undo, copy, backup and restore."""

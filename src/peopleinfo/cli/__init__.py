@@ -25,9 +25,11 @@ from peopleinfo.cli import (
     keys,
     merges,
     person,
+    reindex,
     retention,
     search,
     serve,
+    stats,
     store,
     trash,
 )
@@ -64,8 +66,8 @@ app.command()(exports.export)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(copy.copy)
-app.command()(copy.reindex)
-app.command()(copy.stats)
+app.command()(reindex.reindex)
+app.command()(stats.stats)
 app.command()(search.search)
 app.command()(search.count)
 app.command()(search.get)

@@ -1,25 +1,22 @@
-"""`peopleinfo copy`, `reindex` and `stats`: commands that read a whole store."""
+"""`peopleinfo copy`: copy all records to another store."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peopleinfo.cli import options
 from peopleinfo.cli.cancellation import run
 from peopleinfo.cli.progress import progress_bar, resumable
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
     from peopleinfo.bulk.copy import Comparison, StoreCopy
-    from peopleinfo.people.store import PersonReader
 
 EXIT_DIFFERENT = 4
 _MAX_REPAIRS = 3  # a source in use always differs again
-_REINDEX_PAGE = 1_000  # records
 
 
 def copy(
@@ -69,36 +66,6 @@ def copy(
     raise typer.Exit(EXIT_DIFFERENT)
 
 
-def reindex(store: options.Store = None) -> None:
-    """Update the surname keys and the search indexes of all records, while the service runs.
-
-    Run it when the changelog announces it, and after a change of PEOPLEINFO_SEARCH_INDEXES or PEOPLEINFO_IDENTIFIERS. Until then, searches
-    may miss records with old keys.
-
-    Example: peopleinfo reindex
-    """
-    with resumable():
-        people, changed = run(_reindex(Settings.load(store_url=store)))
-    print(f"{people:,} records checked, {changed:,} reindexed", file=sys.stderr)
-
-
-def stats(
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False, store: options.Store = None
-) -> None:
-    """Print the number, size and age of the records, and a digest that is equal for equal stores.
-
-    Example: peopleinfo stats --store-url dynamodb://eu-west-1/PeopleInfo
-    """
-    statistics = run(_stats(Settings.load(store_url=store)))
-    if json:
-        import msgspec
-
-        print(msgspec.json.encode(statistics).decode())
-        return
-    for name, value in statistics.items():
-        print(f"{name:<16} {value:,}" if isinstance(value, int) else f"{name:<16} {value or '-'}")
-
-
 async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Comparison:
     from peopleinfo.bulk.copy import StoreCopy
     from peopleinfo.stores.registry import open_service_store
@@ -128,53 +95,3 @@ async def _repaired(task: StoreCopy, total: int | None, *, mirror: bool) -> Comp
             break
     with progress_bar("comparing", total and 2 * total) as advance:
         return await task.compare(advance)
-
-
-async def _reindex(settings: Settings) -> tuple[int, int]:
-    from peopleinfo.stores.registry import open_service_store
-
-    people = changed = 0
-    after: bytes | None = None
-    async with open_service_store(settings) as store:
-        with progress_bar("reindexing", await store.people.estimate()) as advance:
-            while True:
-                page = await store.people.reindex(after=after, limit=_REINDEX_PAGE)
-                people, changed, after = people + page.people, changed + len(page.keys), page.next
-                advance(page.people)
-                if after is None:
-                    return people, changed
-
-
-async def _stats(settings: Settings) -> dict[str, Any]:
-    from peopleinfo.stores.registry import open_service_store
-
-    async with open_service_store(settings) as store:
-        with progress_bar("counting", await store.people.estimate()) as advance:
-            return await _collect_statistics(store.people, advance)
-
-
-async def _collect_statistics(store: PersonReader, advance: Any) -> dict[str, Any]:
-    from peopleinfo.bulk.checksum import SetChecksum
-    from peopleinfo.bulk.copy import iter_pages
-    from peopleinfo.people.person import decode_header
-
-    checksum = SetChecksum()
-    size = changed = 0
-    first = last = ""
-    async for bodies in iter_pages(store):
-        checksum.add(bodies)
-        for body in bodies:
-            header = decode_header(body)
-            size += len(body)
-            changed += header.version > 1
-            first, last = min(first or header.created_at, header.created_at), max(last, header.created_at)
-        advance(len(bodies))
-    return {
-        "people": checksum.people,
-        "bytes": size,
-        "bytes_a_person": size // max(checksum.people, 1),
-        "changed": changed,
-        "first_created": first or None,
-        "last_created": last or None,
-        "digest": checksum.hex,
-    }

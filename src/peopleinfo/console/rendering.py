@@ -12,7 +12,7 @@ from peopleinfo.auth.principal import ANONYMOUS, Principal, Scope
 from peopleinfo.console import static_files
 from peopleinfo.formats import headings
 from peopleinfo.http.bodies import cookie
-from peopleinfo.http.page_headers import PAGE_HEADERS
+from peopleinfo.http.html_headers import HTML_HEADERS
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response
@@ -22,7 +22,7 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
-_HEADERS: Final = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store", **PAGE_HEADERS}
+_HEADERS: Final = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store", **HTML_HEADERS}
 _THEMES: Final = ("light", "dark")
 LOGIN_PATH: Final = "/console/sign-in"
 PROVIDER_PATH: Final = f"{LOGIN_PATH}/provider"

@@ -1,1 +1,1 @@
-"""Readers and writers of CSV, NDJSON and JSON."""
+"""Readers and writers of files: CSV, workbooks, NDJSON, JSON, vCard, LDIF, SCIM and FHIR. What headings and dates in files mean."""

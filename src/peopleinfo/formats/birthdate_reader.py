@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.formats.date_cleanup import normal_date
-from peopleinfo.formats.date_formats import EXCEL, DateFormat, DateParts, in_past, month_number
 from peopleinfo.formats.date_orders import ColumnOrder, read_numbers
+from peopleinfo.formats.strptime_format import EXCEL, DateFormat, DateParts, in_past, month_number
 from peopleinfo.people import birthdate
 
 if TYPE_CHECKING:

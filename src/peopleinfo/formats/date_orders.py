@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.formats.date_formats import DateParts, in_past
+from peopleinfo.formats.strptime_format import DateParts, in_past
 from peopleinfo.people import birthdate
 
 if TYPE_CHECKING:

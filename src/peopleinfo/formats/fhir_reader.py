@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from peopleinfo.bulk.rows import InvalidRow, SkippedRow
 from peopleinfo.errors import InvalidJson
-from peopleinfo.formats.contacts import add, joined, set_name, typed_name
+from peopleinfo.formats.contact_fields import add, joined, set_name, typed_name
 from peopleinfo.people import strict_json
 
 PREFIX: Final = "fhir_"

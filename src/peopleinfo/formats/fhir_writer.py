@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from peopleinfo.formats.contacts import is_other_display_name, joined, types_of
+from peopleinfo.formats.contact_fields import is_other_display_name, joined, types_of
 from peopleinfo.formats.fhir_reader import ELEMENTS, PREFIX, RECORD
 from peopleinfo.people import strict_json
 from peopleinfo.people.fields import READ_ONLY_FIELDS

@@ -9,7 +9,7 @@ import re
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
-from peopleinfo.formats.contacts import add, joined, set_name
+from peopleinfo.formats.contact_fields import add, joined, set_name
 from peopleinfo.formats.rejects import reject_reasons
 from peopleinfo.formats.vcard_reader import iso_date
 

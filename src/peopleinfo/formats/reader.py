@@ -18,12 +18,12 @@ from peopleinfo.formats.csv_reader import CsvReader
 from peopleinfo.formats.encodings import UTF8, Utf8Stream
 from peopleinfo.formats.excel_csv import without_protection
 from peopleinfo.formats.field_mapper import ObjectMapper, texts
-from peopleinfo.formats.file_types import is_zip, unreadable_type
 from peopleinfo.formats.json_documents import is_document, read_documents
 from peopleinfo.formats.ndjson import JsonRejects, read_lines
 from peopleinfo.formats.rejects import CsvRejects, Rejects
 from peopleinfo.formats.sampling import take_sample
 from peopleinfo.formats.table_reader import Table
+from peopleinfo.formats.unsupported_files import is_zip, unreadable_type
 from peopleinfo.formats.xlsx_reader import Workbook
 
 if TYPE_CHECKING:

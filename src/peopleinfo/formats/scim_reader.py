@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from peopleinfo.formats.contacts import add, joined, set_name, typed_name
+from peopleinfo.formats.contact_fields import add, joined, set_name, typed_name
 
 _GIVEN: Final = ("givenName", "given", "first", "firstName", "given_name", "first_name")
 _MIDDLE: Final = ("middleName", "middle", "middle_name")

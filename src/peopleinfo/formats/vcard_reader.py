@@ -10,7 +10,7 @@ import msgspec
 
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
 from peopleinfo.errors import InvalidJson
-from peopleinfo.formats.contacts import add, joined, set_name, typed_name
+from peopleinfo.formats.contact_fields import add, joined, set_name, typed_name
 from peopleinfo.formats.rejects import reject_reasons
 from peopleinfo.formats.vcard_syntax import (
     UTF8,

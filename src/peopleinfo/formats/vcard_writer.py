@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from peopleinfo.formats.contacts import is_other_display_name, joined, types_of
+from peopleinfo.formats.contact_fields import is_other_display_name, joined, types_of
 from peopleinfo.formats.vcard_reader import FIELDS, ID, TEXT_FIELDS, TYPED_FIELDS, VERSION
 from peopleinfo.formats.vcard_syntax import escape, write_card
 from peopleinfo.people import strict_json

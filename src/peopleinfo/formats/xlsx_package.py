@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from xml.parsers import expat
 
 from peopleinfo.errors import InvalidInput
-from peopleinfo.formats.file_types import NO_WORKBOOKS, archive_type
+from peopleinfo.formats.unsupported_files import NO_WORKBOOKS, archive_type
 from peopleinfo.formats.xlsx_cells import BUILT_IN, GENERAL, parts_of, unescaped
 
 if TYPE_CHECKING:

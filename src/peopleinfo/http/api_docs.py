@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import falcon
 
+from peopleinfo.http.html_headers import HTML_HEADERS
 from peopleinfo.http.middleware.compression import send_document
 from peopleinfo.http.openapi.document import document
-from peopleinfo.http.page_headers import PAGE_HEADERS
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class DocsResource:
     async def on_get(self, req: Request, resp: Response) -> None:
         """Return the page."""
         resp.content_type = falcon.MEDIA_HTML
-        resp.set_headers(PAGE_HEADERS)
+        resp.set_headers(HTML_HEADERS)
         resp.set_header("Content-Security-Policy", _POLICY)
         await send_document(req, resp, _PAGE)
 

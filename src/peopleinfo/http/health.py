@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from peopleinfo.http.shutdown import GracefulShutdown
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.telemetry.access_log import AccessLog
-    from peopleinfo.telemetry.health import Health
     from peopleinfo.telemetry.prometheus import Exposition
+    from peopleinfo.telemetry.store_health import Health
 
 
 class HasState(Protocol):

@@ -11,13 +11,14 @@ from typing import IO, TYPE_CHECKING, Final, cast
 import falcon
 from msgspec import UNSET
 
-from peopleinfo.formats.file_types import is_zip
 from peopleinfo.formats.import_preview import columns, preview_rows
 from peopleinfo.formats.reader_warnings import warnings
+from peopleinfo.formats.unsupported_files import is_zip
 from peopleinfo.http.bodies import BODY_SIZE
 from peopleinfo.http.import_options import import_options, query_option
+from peopleinfo.http.openapi.import_schemas import ImportPreview, InputWarning, PreviewColumn, PreviewRow
 from peopleinfo.http.openapi.operation_types import JSON
-from peopleinfo.http.openapi.schemas import ImportPreview, InputWarning, PreviewColumn, PreviewRow, Reason
+from peopleinfo.http.openapi.schemas import Reason
 from peopleinfo.http.request_stream import RequestStream
 from peopleinfo.people import strict_json
 from peopleinfo.people.birthdate import earliest_date

@@ -13,7 +13,7 @@ from peopleinfo.people import strict_json
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from peopleinfo.http.openapi.schemas import ImportResult
+    from peopleinfo.http.openapi.import_schemas import ImportResult
 
 _MAX_MEMORY: Final = 1024 * 1024  # bytes of a response; a longer response is spooled to a temporary file
 _CHUNK_SIZE: Final = 64 * 1024

@@ -24,7 +24,7 @@ from peopleinfo.http.people import PeopleResource, PersonExportResource, PersonR
 from peopleinfo.http.people_list import CountResource, LettersResource
 from peopleinfo.http.review_queue import DuplicatePairResource, DuplicateQueueResource
 from peopleinfo.http.trash import TrashedPersonResource, TrashResource
-from peopleinfo.telemetry.health import Health
+from peopleinfo.telemetry.store_health import Health
 
 if TYPE_CHECKING:
     from peopleinfo.http.bodies import App

@@ -1,1 +1,1 @@
-"""Duplicate detection, merge and unmerge, as pure functions: match keys, scores of pairs, grades, and the merge model."""
+"""Duplicates: blocking keys, comparison, scores and grades of pairs, the review queue, and merge and unmerge."""

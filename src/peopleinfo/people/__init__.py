@@ -1,1 +1,1 @@
-"""Person records and their rules: fields, names, search and the interfaces of a store. No I/O."""
+"""Person records and their rules: fields, search, history, trash and the interfaces of a store. No I/O."""

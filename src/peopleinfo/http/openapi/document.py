@@ -15,10 +15,12 @@ from peopleinfo.http.openapi.batch_schemas import BATCH_TYPES
 from peopleinfo.http.openapi.duplicates_schemas import TYPES as DUPLICATES_TYPES
 from peopleinfo.http.openapi.fhir_operations import FHIR_ERRORS, FHIR_TYPES
 from peopleinfo.http.openapi.history_schemas import HISTORY_TYPES
+from peopleinfo.http.openapi.import_history_schemas import IMPORT_HISTORY_TYPES
 from peopleinfo.http.openapi.import_schemas import IMPORT_TYPES
 from peopleinfo.http.openapi.list_operations import LIST_TYPES
 from peopleinfo.http.openapi.merge_schemas import MERGE_TYPES
 from peopleinfo.http.openapi.operations import OPERATIONS, PROBLEMS
+from peopleinfo.http.openapi.person_export_schemas import PERSON_EXPORT_TYPES
 from peopleinfo.http.openapi.schemas import TYPES
 
 if TYPE_CHECKING:
@@ -76,11 +78,13 @@ def document() -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     types = (
         *TYPES,
+        *PERSON_EXPORT_TYPES,
+        *IMPORT_TYPES,
         *HISTORY_TYPES,
         *BATCH_TYPES,
         *DUPLICATES_TYPES,
         *FHIR_TYPES,
-        *IMPORT_TYPES,
+        *IMPORT_HISTORY_TYPES,
         *LIST_TYPES,
         *MERGE_TYPES,
     )

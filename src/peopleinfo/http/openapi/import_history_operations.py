@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.openapi.import_schemas import ImportDetails, ImportPage
+from peopleinfo.http.openapi.import_history_schemas import ImportDetails, ImportPage
 from peopleinfo.http.openapi.operation_types import JSON, PAGE, Operation, Response
 
 IMPORT_HISTORY_OPERATIONS: Final = (

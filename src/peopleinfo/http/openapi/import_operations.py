@@ -8,6 +8,7 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.upsert_options import DuplicateMode, Mode
 from peopleinfo.formats.column_mapping import OnBadDate
 from peopleinfo.formats.reader import Format
+from peopleinfo.http.openapi.import_schemas import ImportPreview, ImportResult
 from peopleinfo.http.openapi.operation_types import (
     ANY,
     BODY_ERRORS,
@@ -24,7 +25,7 @@ from peopleinfo.http.openapi.operation_types import (
     Parameter,
     Response,
 )
-from peopleinfo.http.openapi.schemas import ImportPreview, ImportResult, NewPerson, Text
+from peopleinfo.http.openapi.schemas import NewPerson, Text
 from peopleinfo.people.fields import FIELD_TABLE
 
 _OPTIONS: Final = (

@@ -1,64 +1,113 @@
-"""The JSON types of the list of imports and of their undo."""
+"""The JSON types of the responses to an import and to its preview."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from peopleinfo.http.openapi.schemas import Id, Time  # noqa: TC001 - msgspec reads them at run time
-from peopleinfo.people.import_log import ImportState, Reason  # noqa: TC001 - as above
-
-
-class ImportedFile(Struct):
-    """The file of an import."""
-
-    name: Annotated[str | None, Meta(description="Its name, null if the client sent none.", examples=["members.csv"])]
-    digest: Annotated[str | None, Meta(description="Its SHA-256, null if unknown.")]
+from peopleinfo.formats.reader import Format  # noqa: TC001 - read at run time, as a type
+from peopleinfo.http.openapi.schemas import Id, Reason  # noqa: TC001 - read at run time, as types
 
 
-class ImportEntry(Struct):
-    """An import: its file, its state and its numbers of people."""
+class InputWarning(Struct):
+    """A guess or a problem, with the parameter that replaces it."""
 
-    import_id: Id
-    started_at: Time
-    principal: str | None
-    file: ImportedFile
-    state: Annotated[
-        ImportState, Meta(description="started: running or interrupted. undoing: repeat the undo to complete it.")
-    ]
-    created: Annotated[int, Meta(description="Created people.")]
-    updated: Annotated[int, Meta(description="Updated people.")]
-    deleted: Annotated[int, Meta(description="People that the undo deleted.")]
-    restored: Annotated[int, Meta(description="People that the undo restored.")]
-    left: Annotated[int, Meta(description="People that the undo left unchanged.")]
+    message: str
 
 
-class ImportPage(Struct):
-    """A page of imports, newest first."""
+class ImportDuplicate(Struct):
+    """The most certain person that may be the same as that of a row."""
 
-    imports: list[ImportEntry]
-    next_cursor: Annotated[str | None, Meta(description="The cursor of the next page; null on the last page.")]
+    grade: Literal["certain", "probable", "possible"]
+    score: float
+    because: list[str]
+    person_id: Id | UnsetType = UNSET
+    line: Annotated[int | UnsetType, Meta(description="The line of the other person, if a row of this file.")] = UNSET
 
 
-class LeftPerson(Struct):
-    """A person that the undo left unchanged."""
+class ImportResult(Struct, kw_only=True):
+    """One line of an import response: the result of a row or, on the last line, of the whole import.
 
-    person_id: Id
-    reason: Annotated[
-        Reason,
+    On the last line, rows = stored + updated + unchanged + conflict + rejected + skipped. If an error ends the import after the first
+    results, the last line is `failed` with the fields of a problem document.
+    """
+
+    line: Annotated[int | UnsetType, Meta(description="Line of the row, counted from 1.")] = UNSET
+    result: Annotated[
+        Literal["stored", "updated", "unchanged", "conflict", "rejected", "skipped", "done", "failed"],
         Meta(
-            description="changed: the person has changed since the import. deleted: an updated person was deleted since. "
-            "no-history: the version before the import is not stored. "
-            "identifier-taken: another person has the earlier value of a unique identifier."
+            description="unchanged: the person is already stored. conflict: the person has changed since it was exported. "
+            "skipped: a blank row or a line above the header. done, failed: the last line."
         ),
     ]
+    person_id: Id | UnsetType = UNSET
+    errors: list[Reason] | UnsetType = UNSET
+    duplicate: Annotated[ImportDuplicate | UnsetType, Meta(description="With duplicates: a possible duplicate.")] = (
+        UNSET
+    )
+    rows: Annotated[int | UnsetType, Meta(description="On the last line: rows read.")] = UNSET
+    stored: Annotated[int | UnsetType, Meta(description="On the last line: rows stored as new people.")] = UNSET
+    updated: Annotated[int | UnsetType, Meta(description="On the last line: rows that changed a person.")] = UNSET
+    unchanged: Annotated[int | UnsetType, Meta(description="On the last line: rows that were already stored.")] = UNSET
+    conflict: Annotated[int | UnsetType, Meta(description="On the last line: rows with a conflict.")] = UNSET
+    rejected: Annotated[int | UnsetType, Meta(description="On the last line: rows rejected.")] = UNSET
+    skipped: Annotated[int | UnsetType, Meta(description="On the last line: rows skipped.")] = UNSET
+    warnings: Annotated[
+        list[InputWarning] | UnsetType, Meta(description="On the last line: the guesses of the reader.")
+    ] = UNSET
+    type: Annotated[str | UnsetType, Meta(description="If the import failed: as in Problem.")] = UNSET
+    title: str | UnsetType = UNSET
+    status: int | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
 
 
-class ImportDetails(ImportEntry):
-    """An import, with the people that its undo left unchanged."""
+class PreviewColumn(Struct):
+    """A column of a table or a key of objects."""
 
-    people_left: Annotated[list[LeftPerson], Meta(description="The first 1,000 of them.")]
+    name: str
+    field: Annotated[str, Meta(description="The field that the column gives; its own name for a custom field.")]
+    examples: Annotated[list[str], Meta(description="Its first values.")]
 
 
-IMPORT_TYPES: Final = (ImportedFile, ImportEntry, ImportPage, LeftPerson, ImportDetails)
+class PreviewRow(Struct, kw_only=True):
+    """The result that an import of this row would have."""
+
+    line: Annotated[int, Meta(description="Line of the row, counted from 1.")]
+    result: Literal["valid", "rejected", "skipped"]
+    person: Annotated[dict[str, Any] | UnsetType, Meta(description="The fields that would be stored.")] = UNSET
+    errors: list[Reason] | UnsetType = UNSET
+
+
+class ImportPreview(Struct):
+    """The records that an import would store from the first part of a file, and the format that it detected."""
+
+    format: Annotated[Format, Meta(description="The format, detected unless the request names it.")]
+    encoding: Annotated[
+        str | None, Meta(description="The encoding of the text; null for a workbook.", examples=["utf-8"])
+    ]
+    delimiter: Annotated[str | None, Meta(description="The delimiter of CSV; null for another format.", examples=[";"])]
+    sheet: Annotated[str | None, Meta(description="The sheet of a workbook; null for another format.")]
+    other_sheets: Annotated[list[str], Meta(description="The other visible sheets with text, which are not read.")]
+    header_line: Annotated[int | None, Meta(description="The line of the header of a table.", examples=[1])]
+    columns: list[PreviewColumn]
+    mapping: Annotated[
+        dict[str, list[str]],
+        Meta(
+            description="The columns of each field. If person_name and person_surname have the same column, it has whole names, "
+            "which are divided. Several columns of person_birthdate are its year, month and day."
+        ),
+    ]
+    date_formats: Annotated[
+        list[str], Meta(description="The formats of birthdates: those of the request, else those found in the column.")
+    ]
+    date_choices: Annotated[
+        list[str],
+        Meta(description="Not empty if birthdates can be read as more than one day: set date_format to one of these."),
+    ]
+    rows: Annotated[list[PreviewRow], Meta(description="The first rows, with those that are skipped.")]
+    warnings: list[InputWarning]
+
+
+IMPORT_TYPES: Final = (ImportResult, ImportPreview)

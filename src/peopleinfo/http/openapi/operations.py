@@ -31,6 +31,7 @@ from peopleinfo.http.openapi.operation_types import (
     Response,
     query_parameters,
 )
+from peopleinfo.http.openapi.person_export_schemas import PersonExport
 from peopleinfo.http.openapi.schemas import (
     Cursor,
     ExportBody,
@@ -39,7 +40,6 @@ from peopleinfo.http.openapi.schemas import (
     NewPerson,
     PeoplePage,
     Person,
-    PersonExport,
     Problem,
     SearchBody,
     Status,

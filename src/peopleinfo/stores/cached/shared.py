@@ -27,9 +27,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from redis.exceptions import RedisError
 
 from peopleinfo.crypto.person_ids import derive_key
-from peopleinfo.stores.cached.entries import Entries
-from peopleinfo.stores.cached.redis_client import CacheUnavailable
-from peopleinfo.stores.cached.scripts import (
+from peopleinfo.stores.cached.entry_format import Entries
+from peopleinfo.stores.cached.lua_scripts import (
     DISCARD,
     FENCE,
     FILL,
@@ -39,6 +38,7 @@ from peopleinfo.stores.cached.scripts import (
     READ_MANY,
     UNFENCE,
 )
+from peopleinfo.stores.cached.redis_client import CacheUnavailable
 from peopleinfo.telemetry import tracing
 from peopleinfo.telemetry.metrics import (
     CACHE_FENCES,

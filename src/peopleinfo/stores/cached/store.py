@@ -18,7 +18,7 @@ from peopleinfo.people.person import StoredPerson, decode_header
 from peopleinfo.people.store import CacheStatus, Page, ReindexResult
 from peopleinfo.stores.cached.batch_reads import NOT_FOUND, BatchReader, decode_record, encode_record, person_name
 from peopleinfo.stores.cached.fenced_writes import FencedWriter, cancel
-from peopleinfo.stores.cached.immediate import LocalReader
+from peopleinfo.stores.cached.immediate_reads import LocalReader
 from peopleinfo.stores.cached.local import LocalCache
 from peopleinfo.stores.cached.redis_client import TIMEOUT, open_redis
 from peopleinfo.stores.cached.shared import FENCE_TTL, Hit, Lease, SharedCache

@@ -22,7 +22,7 @@ from peopleinfo.stores.sqlite.deletion import Eraser, purge_people
 from peopleinfo.stores.sqlite.ended_sessions import SqliteEndedSessionStore
 from peopleinfo.stores.sqlite.fold_upgrade import find_in_both_versions
 from peopleinfo.stores.sqlite.idempotency import IdempotencyKeys
-from peopleinfo.stores.sqlite.immediate import SqliteImmediateReader
+from peopleinfo.stores.sqlite.immediate_reads import SqliteImmediateReader
 from peopleinfo.stores.sqlite.import_log import SqliteImportLog, check_not_undone, record_imported
 from peopleinfo.stores.sqlite.match_index import SqliteMatchIndex
 from peopleinfo.stores.sqlite.merge_rows import MergeLogs, missing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-PAGE_HEADERS: Final = {
+HTML_HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",  # paths contain ids; with "no-referrer", forms would send no Origin
     "Cross-Origin-Opener-Policy": "same-origin",
