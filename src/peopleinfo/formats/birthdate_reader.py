@@ -23,10 +23,13 @@ from peopleinfo.people import birthdate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+_BUDDHIST: Final = "may be a date of the Buddhist calendar: convert it to the Gregorian calendar"
 _MAX_LENGTH: Final = 96  # characters of a date
 _ISO_LENGTH: Final = 10
 _MONTHS: Final = 12
-_PERSIAN_CENTURIES: Final = ("12", "13", "14")
+_ISLAMIC_YEARS: Final = range(1300, 1450)  # of the last centuries, in the calendars of Iran and of Islam
+_BUDDHIST_YEARS: Final = range(2400, 2600)
+_FIRST_USUAL: Final = "1450"
 _FIRST_DAY: Final = date.min  # programs write this day for an unknown date
 _NONE: Final = frozenset(
     (
@@ -34,6 +37,9 @@ _NONE: Final = frozenset(
         "(empty)", "tbd", "tba", "tbc", "-", "--", "---", "_", "?", "??", "???", ".", "...", "x", "xx", "xxx", "*", "unbekannt", "nicht bekannt",
         "keine angabe", "k.a.", "k. a.", "inconnu", "inconnue", "non connu", "desconocido", "desconocida", "desconhecido", "sconosciuto",
         "sconosciuta", "onbekend", "okänd", "okänt", "ukendt", "ukjent", "tuntematon", "nieznany", "nieznana", "neznámý", "неизвестно", "невідомо",
+        "nicht angegeben", "keine", "no data", "no date", "not provided", "not given", "not available", "not specified", "not applicable", "declined",
+        "missing", "prefer not to say", "n.v.t.", "nvt", "s/d", "s.d.", "n.n.", "n.d.", "sin dato", "sin datos", "non renseigné", "non renseignée",
+        "nr", "n.r.", "brak", "brak danych", "neuvedeno", "нет", "нет данных",
         "άγνωστο", "bilinmiyor", "غير معروف", "לא ידוע", "不明", "未知", "미상",
     )
 )  # fmt: skip
@@ -51,8 +57,10 @@ _CENTURY: Final = re.compile(r"'(?=\d\d\b)")
 _MONTH_AND_YEAR: Final = re.compile(r"(\d{1,2})[-/.](\d{4})|(\d{4})[/.](\d{1,2})", re.ASCII)
 _EAST_ASIAN: Final = re.compile(r"(\d{4})\s*[年년]\s*(\d{1,2})\s*[月월](?:\s*(\d{1,2})\s*[日일])?", re.ASCII)
 _SERIAL: Final = re.compile(r"\d{5}(?:\.\d+)?", re.ASCII)
-_WORD_FORMATS: Final = tuple(map(DateFormat, ("%d %b %Y", "%b %d %Y", "%Y %b %d", "%d %b %y", "%b %Y", "%d %b")))
-_SEPARATORS: Final = re.compile(r"(?:[\s,./-]|\bde\b|\bof\b)+", re.IGNORECASE)
+_WORD_FORMATS: Final = tuple(
+    map(DateFormat, ("%d %b %Y", "%b %d %Y", "%Y %b %d", "%d %b %y", "%b %Y", "%Y %b", "%d %b"))
+)
+_SEPARATORS: Final = re.compile(r"(?:[\s,./-]|\bde\b|\bof\b|\bthe\b)+", re.IGNORECASE)
 _ORDINAL: Final = re.compile(r"(?<=\d)(?:st|[nr]d|th|er|º|ª)\b", re.IGNORECASE)
 
 
@@ -74,21 +82,24 @@ class DateReader:
         sample: Iterable[str] = (),
         heading: str = "",
         usual_order: str | None = None,
-        is_persian: bool = False,
+        is_own: bool = False,
         today: date | None = None,
     ) -> None:
-        """Guess the order from the heading or a sample of the column, else the usual one. Raises ValueError for an invalid format."""
+        """Guess the order from the heading or a sample of the column, else the usual one. Raises ValueError for an invalid format.
+
+        `is_own` states that the values are dates of this service, which may have any year.
+        """
         self.formats = tuple(formats)
         self._formats = [DateFormat(text) for text in formats]
         self._option = option
         self._today = today or birthdate.earliest_date(datetime.now(UTC))
         self.column = ColumnOrder(() if formats else map(normal_date, sample), self._today, heading, usual_order)
-        self._is_persian = is_persian
+        self._is_own = is_own or bool(formats)
         self._cached = lru_cache(maxsize=16_384)(self._read)  # at most 4 MiB
 
     def is_usual(self, text: str) -> bool:
         """Return whether a text is a complete date of ISO 8601 that is its own result. Faster than `read`."""
-        if len(text) != _ISO_LENGTH or self._formats or self._is_persian:
+        if len(text) != _ISO_LENGTH or self._formats or (text < _FIRST_USUAL and not self._is_own):
             return False
         try:
             days = birthdate.date_range(text)
@@ -119,8 +130,11 @@ class DateReader:
             found = self._parse(text)
         except UnreadableDate as error:
             return error
-        if self._is_persian and found and found[:2] in _PERSIAN_CENTURIES:
-            return UnreadableDate("may be a date of the Persian calendar: convert it to the Gregorian calendar")
+        if found and not self._is_own and found[:4].isdigit() and int(found[:4]) in _ISLAMIC_YEARS:
+            return UnreadableDate(
+                "may be a date of the Islamic or Persian calendar: convert it to the Gregorian calendar, "
+                f"or set {self._option('date_format', '%Y-%m-%d')} if it is Gregorian"
+            )
         return found
 
     def _parse(self, text: str) -> str | None:
@@ -155,6 +169,8 @@ class DateReader:
         if order in numbers.dates:
             return numbers.dates[order]
         if not numbers.dates:
+            if any(int(year) in _BUDDHIST_YEARS for year in re.findall(r"\d{4}", text)):
+                raise UnreadableDate(_BUDDHIST)
             raise UnreadableDate("must be a day that exists in the calendar and is not in the future")
         if order in numbers.formats:
             raise UnreadableDate(f"is not in the format {numbers.formats[order]} of the other rows")
@@ -181,6 +197,8 @@ class DateReader:
         try:
             birthdate.check_not_future(text, self._today)
         except ValueError as error:
+            if parts.year in _BUDDHIST_YEARS:
+                raise UnreadableDate(_BUDDHIST) from None
             raise UnreadableDate(str(error)) from None
         return text
 

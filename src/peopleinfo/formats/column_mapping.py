@@ -29,8 +29,9 @@ def command_line_option(name: str, value: str) -> str:
 class Columns(NamedTuple):
     """The names of columns, each unique, and the indices of those that give a field.
 
-    `whole` is a column of whole names: it is divided if `is_divided`, otherwise it replaces missing names. `birth_parts` are the columns
-    of year, month and day.
+    `whole` is a column of whole names: it is divided if `is_divided`, with two surnames if `has_two_surnames`; otherwise it replaces
+    missing names. `birth_parts` are the columns
+    of year, month and day. `other_surname` is the column of the surname in rows without one.
     """
 
     names: tuple[str, ...]
@@ -39,6 +40,8 @@ class Columns(NamedTuple):
     is_family_first: bool = False
     is_divided: bool = False
     birth_parts: tuple[int | None, int | None, int | None] | None = None
+    other_surname: int | None = None
+    has_two_surnames: bool = False
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
@@ -95,7 +98,9 @@ class ColumnMapping:
         ):  # the user confirmed the division
             is_divided, whole = True, name[0]
             del fields["person_name"], fields["person_surname"]
-        return Columns(tuple(names), fields, whole, headings.is_family_first(names, whole), is_divided, parts)
+        is_family_first = headings.is_family_first(names, whole)
+        has_two = whole is not None and headings.has_two_surnames(names[whole])
+        return Columns(tuple(names), fields, whole, is_family_first, is_divided, parts, guess.other_surname, has_two)
 
     def dates(self, sample: Iterable[str] = (), heading: str = "") -> DateReader:
         """Return the reader of birthdates, which guesses their format from the column. Raises InvalidInput."""
@@ -106,7 +111,7 @@ class ColumnMapping:
                 sample=sample,
                 heading=heading,
                 usual_order=headings.usual_order(heading),
-                is_persian=headings.is_persian(heading),
+                is_own=not heading or heading in FIELDS,
             )
         except ValueError as error:
             raise InvalidInput(str(error)) from None

@@ -43,7 +43,9 @@ class FieldMapper:
             for index, name in enumerate(columns.names)
         ]
         self._single = [field for field in FIELDS if field in single.values()]
-        self._is_simple = "" not in self._names and not self._joined and columns.birth_parts is None
+        self._is_simple = (
+            "" not in self._names and not self._joined and columns.birth_parts is None and columns.other_surname is None
+        )
 
     def map_cells(self, cells: Sequence[str]) -> tuple[dict[str, Any], Errors]:
         """Return the fields of a row. Empty cells are omitted; a short row lacks its last cells."""
@@ -72,6 +74,8 @@ class FieldMapper:
                 data[field] = text
         if self._columns.whole is not None and not data.get("person_name") and not data.get("person_surname"):
             self._divide(data, _cell(cells, self._columns.whole))
+        if self._columns.other_surname is not None and not data.get("person_surname"):
+            self._set_surname(data, _cell(cells, self._columns.other_surname))
         try:
             if self._columns.birth_parts:
                 self._set_birthdate(data, self._read_parts(cells))
@@ -84,8 +88,18 @@ class FieldMapper:
         return ()
 
     def _divide(self, data: dict[str, Any], text: str) -> None:
-        names = divide(text, is_family_first=self._columns.is_family_first)
+        names = divide(
+            text, is_family_first=self._columns.is_family_first, has_two_surnames=self._columns.has_two_surnames
+        )
         data.update({field: name for field, name in zip(_NAMES, names, strict=True) if name})
+
+    @staticmethod
+    def _set_surname(data: dict[str, Any], text: str) -> None:
+        """Set the surname from another column of surnames, or of whole names."""
+        given = data.get("person_name")
+        if given and isinstance(given, str):
+            surname = text.removeprefix(f"{given} ").removesuffix(f" {given}").strip(" ,")
+            data |= {"person_surname": surname} if surname and surname != given else {}
 
     def _read_parts(self, cells: Sequence[str]) -> str | None:
         year, month, day = ("" if index is None else _cell(cells, index) for index in self._columns.birth_parts or ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 # Words of a question before the heading.
@@ -32,6 +33,21 @@ KINDS: Final = frozenset(
         "учащегося", "ребенка", "студента", "участника", "учня", "дитини", "працівника",
     )
 )  # fmt: skip
+# Words that describe a group of columns: `Legal Name - First Name`, `Personal details: Surname`.
+GROUPS: Final = frozenset(
+    (
+        "name", "names", "legal", "personal", "preferred", "primary", "main", "basic", "general", "biographical", "bio", "demographics",
+        "profile", "info", "information", "details", "data", "worker", "individual", "identity", "personalien", "stammdaten", "angaben", "identite",
+    )
+)  # fmt: skip
+# Words in parentheses after a heading of other data: `Name (company)`, `First name (mother)`, `Surname (at birth)`.
+OTHER_SUBJECT: Final = re.compile(
+    r"\b(?:company|organi[sz]ations?|business|employer|unternehmen|firma|arbeitgeber|entreprise|soci[ée]t[ée]|empresa|azienda|bedrijf"
+    r"|mother|father|parents?|guardian|spouse|partner|husband|wife|child|emergency|vater|mutter|eltern|ehepartner|notfall|m[eè]re|p[eè]re|conjoint"
+    r"|madre|padre|birth|maiden|former|previous|formerly|geburt|naissance|kontoinhaber|phonetic|reading|kana|furigana)\b"
+    r"|カナ|かな|フリガナ|ふりがな",
+    re.IGNORECASE,
+)
 # Languages of countries that write the day before the month: not English, nor languages that start with the year.
 DAY_FIRST: Final = frozenset(
     (
@@ -39,3 +55,5 @@ DAY_FIRST: Final = frozenset(
         "gl", "sq", "bg", "ru", "uk", "be", "el", "tr", "ar", "he", "hi", "th", "vi", "id", "ms",
     )
 )  # fmt: skip
+# Languages of countries where people have the surnames of both parents.
+TWO_SURNAMES: Final = frozenset(("es", "ca", "gl"))

@@ -10,7 +10,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.formats.date_orders import NOTATION
-from peopleinfo.formats.heading_words import DAY_FIRST, KINDS, OF, QUESTION
+from peopleinfo.formats.heading_words import DAY_FIRST, GROUPS, KINDS, OF, OTHER_SUBJECT, QUESTION, TWO_SURNAMES
+from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import fold
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 _NO_LETTER: Final = re.compile(r"[\W_]+")
 _ROMANIAN: Final = str.maketrans("şţ", "șț")  # Windows-1250 has the letters of Turkish only
 _IN_PARENTHESES: Final = re.compile(r"\s*[(\[（].*?[)\]）]")
-# Words joined to a heading that name the kind of person: `memberFirstName`.
+# Words joined to a heading that name the kind of person: `memberFirstName`, `Schülernachname`.
 _KINDS_OF_PERSON: Final = re.compile(
-    r"(?:your|member|patient|student|customer|cust|client|contact|employee|emp|person|applicant|donor|participant|recipient|attendee|legal)s?"
+    r"(?:your|member|patient|pat|student|stu|customer|cust|client|contact|employee|emp|payroll|worker|person|applicant|donor|participant"
+    r"|recipient|attendee|legal|schuler|kunden|mitglied|mitarbeiter|patienten|teilnehmer|spieler|personen|klant|leerling|kund|elev|medlem)s?"
     r"(?=[a-z])"
 )
+_GROUP: Final = re.compile(r"(.*\S)\s*(?:\s[-\u2013:>]\s|[.:/])\s*(\S.*)")  # `Person - First name`
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 _SEPARATED: Final = re.compile(
     r"\s*[/|\n]\s*|(?<=[\u3040-\u9fff\uac00-\ud7af])\s*(?=[A-Za-z])|(?<=[A-Za-z])\s*(?=[\u3040-\u9fff\uac00-\ud7af])"
@@ -67,13 +70,14 @@ class Guess(NamedTuple):
     """The columns, by index, that the headings assign to the fields of a person.
 
     `whole` is a column of whole names: it is divided if no column has names, and replaces missing names otherwise. `birth_parts` are
-    the columns of year, month and day.
+    the columns of year, month and day. `other_surname` is a column that has the surname in rows without a value in the first one.
     """
 
     fields: dict[str, tuple[int, ...]]
     whole: int | None = None
     is_family_first: bool = False
     birth_parts: tuple[int | None, int | None, int | None] | None = None
+    other_surname: int | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -81,13 +85,15 @@ def role(heading: str) -> Role | None:
     """Return the role of a heading, for example `given` for `Vorname` and `FIRST_NAME`; None for an unknown heading."""
     key = _key(heading)
     roles = _roles()
-    if found := roles.get(key) or _part_of_date(heading):
+    if found := _own_fields().get(heading) or roles.get(key) or _part_of_date(heading):
         return found
+    if any(map(OTHER_SUBJECT.search, _IN_PARENTHESES.findall(heading))):
+        return None
     plain = NOTATION.sub("", _IN_PARENTHESES.sub("", heading))
     if found := roles.get(_key(plain)) or roles.get(_without_kind(plain)):
         return found
     kind = _KINDS_OF_PERSON.match(key)
-    return (roles.get(key[kind.end() :]) if kind else None) or _in_two_languages(heading)
+    return (roles.get(key[kind.end() :]) if kind else None) or _in_two_languages(heading) or _in_group(heading)
 
 
 def _part_of_date(heading: str) -> Role | None:
@@ -103,7 +109,7 @@ def _part_of_date(heading: str) -> Role | None:
 
 def _without_kind(heading: str) -> str:
     """Return the key of a heading without a number, a question, and the kind of person before or after it."""
-    words = [_key(word) for word in _WORD.findall(heading)]
+    words = [_key(word.removesuffix("'s").removesuffix("\u2019s")) for word in _WORD.findall(heading)]
     while len(words) > 1 and (words[0] in QUESTION or words[0] in KINDS or words[0].isdigit()):
         del words[0]
     if len(words) > 1 and words[-1] in KINDS:
@@ -122,16 +128,24 @@ def _in_two_languages(heading: str) -> Role | None:
     return None
 
 
+def _in_group(heading: str) -> Role | None:
+    """Return the role of a heading after the group of its column, for example `Legal Name - First Name`."""
+    match = _GROUP.fullmatch(heading)
+    if match is None or not all(_key(word) in GROUPS or _key(word) in KINDS for word in _WORD.findall(match[1])):
+        return None
+    return _roles().get(_key(match[2]))
+
+
 def usual_order(heading: str) -> str | None:
     """Return the order of a date in the language of a heading: `dmy`, or None if its countries have several orders."""
     found = role(heading)
     return "dmy" if found and found.language in DAY_FIRST else None
 
 
-def is_persian(heading: str) -> bool:
-    """Return whether a heading is in Persian."""
+def has_two_surnames(heading: str) -> bool:
+    """Return whether people have two surnames in the language of a heading of whole names."""
     found = role(heading)
-    return found is not None and found.language == "fa"
+    return found is not None and found.language in TWO_SURNAMES and found.name in ("whole", "whole_family_first")
 
 
 def keys_by_field() -> dict[str, list[str]]:
@@ -160,6 +174,8 @@ def guess(names: Sequence[str], taken: Mapping[str, Sequence[int]]) -> Guess:
     has_given, has_family = given is not None or "person_name" in taken, bool(family) or "person_surname" in taken
     if name is not None and has_given != has_family:
         given, family = (given, (name,)) if has_given else (name, family)
+    if not family and has_given and "person_surname" not in taken:
+        family = columns.all("birth_family")[:1]
     fields["person_name"] = () if given is None else (given,)
     fields["person_surname"] = family
     parts = columns.birth_parts() if "person_birthdate" not in taken else None
@@ -171,7 +187,9 @@ def guess(names: Sequence[str], taken: Mapping[str, Sequence[int]]) -> Guess:
     names = ("name", "name_family_first") if name not in used else ()
     whole = columns.first("whole", "whole_family_first", *names, "display")
     assigned = {field: indices for field, indices in fields.items() if indices and field not in taken}
-    return Guess(assigned, whole, columns.is_family_first(whole), parts)
+    spare = () if "person_surname" in taken or not has_given else columns.all("family", "name", "birth_family")
+    other = next((index for index in spare if index not in used), None) if family else None
+    return Guess(assigned, whole, columns.is_family_first(whole), parts, other)
 
 
 def is_family_first(names: Sequence[str], index: int | None) -> bool:
@@ -188,15 +206,21 @@ class _Columns:
     """The roles of columns that are not taken."""
 
     def __init__(self, names: Sequence[str], taken: set[int]) -> None:
-        self._found: dict[str, list[tuple[int, int]]] = {}  # role → (priority, index)
+        # role → (priority, whether the heading has a remark, index)
+        self._found: dict[str, list[tuple[int, bool, int]]] = {}
         for index, name in enumerate(names):
             if index not in taken and (found := role(name)):
-                self._found.setdefault(found.name, []).append((found.priority, index))
+                has_remark = _IN_PARENTHESES.search(name) is not None
+                self._found.setdefault(found.name, []).append((found.priority, has_remark, index))
         self._keys = {index: _key(name) for index, name in enumerate(names)}
 
     def first(self, *roles: str) -> int | None:
         """Return the column with the highest priority, of the first role that has one."""
-        return next((min(self._found[name])[1] for name in roles if name in self._found), None)
+        return next(iter(self.all(*roles)), None)
+
+    def all(self, *roles: str) -> tuple[int, ...]:
+        """Return the columns of some roles, those with the highest priority first."""
+        return tuple(index for name in roles for *_, index in sorted(self._found.get(name, [])))
 
     def family(self) -> tuple[int, ...]:
         """Return the column of the surname, after that of a prefix, or the columns of two surnames."""
@@ -214,18 +238,14 @@ class _Columns:
         year, month, day = self.first("birth_year"), self.first("birth_month"), self.first("birth_day")
         if year is None and month is None:
             return None
-        dates = [index for _, index in self._found.get("birthdate", [])]
+        dates = self.all("birthdate")
         if day is None:
             day = next((index for index in dates if self._keys[index] in _DAYS_AND_BIRTHDAYS), None)
         return (year, month, day) if all(index == day for index in dates) else None
 
     def is_family_first(self, index: int | None) -> bool:
         """Return whether the whole names of a column start with the surname."""
-        return any(
-            index == found
-            for name in ("whole_family_first", "name_family_first")
-            for _, found in self._found.get(name, [])
-        )
+        return index in self.all("whole_family_first", "name_family_first")
 
 
 @lru_cache(maxsize=1)
@@ -235,6 +255,15 @@ def _words() -> dict[str, list[tuple[str, str]]]:
     return {
         name: [(heading, language) for language, words in languages.items() for heading in words]
         for name, languages in tomllib.loads(text).items()
+    }
+
+
+@lru_cache(maxsize=1)
+def _own_fields() -> dict[str, Role]:
+    """Return the roles of the fields of this service, which are exact names."""
+    return {
+        field: Role(name, 0, "product")
+        for field, name in zip(FIELDS, ("given", "family", "birthdate", "address"), strict=True)
     }
 
 

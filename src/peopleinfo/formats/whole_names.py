@@ -7,67 +7,40 @@ from typing import Final, NamedTuple
 
 # Words that belong to the surname after them: Ludwig van Beethoven, María de la Cruz.
 _PARTICLES: Final = frozenset(
-    [
-        "af",
-        "al",
-        "auf",
-        "av",
-        "ben",
-        "bin",
-        "bint",
-        "da",
-        "dal",
-        "dalla",
-        "das",
-        "de",
-        "degli",
-        "dei",
-        "del",
-        "dela",
-        "della",
-        "delle",
-        "den",
-        "der",
-        "des",
-        "di",
-        "do",
-        "dos",
-        "du",
-        "e",
-        "el",
-        "ibn",
-        "la",
-        "las",
-        "le",
-        "lo",
-        "los",
-        "mac",
-        "mc",
-        "na",
-        "of",
-        "op",
-        "'t",
-        "ten",
-        "ter",
-        "te",
-        "tot",
-        "und",
-        "ut",
-        "van",
-        "vande",
-        "vanden",
-        "vander",
-        "von",
-        "vom",
-        "y",
-        "zu",
-        "zum",
-        "zur",
-        "ze",
-    ]
-)
-_SUFFIXES: Final = frozenset(("jr", "jr.", "sr", "sr.", "ii", "iii", "iv", "junior", "senior"))
+    (
+        "af", "al", "auf", "av", "ben", "bin", "bint", "da", "dal", "dalla", "das", "de", "degli", "dei", "del", "dela", "della", "delle",
+        "den", "der", "des", "di", "do", "dos", "du", "e", "el", "ibn", "la", "las", "le", "lo", "los", "mac", "mc", "na", "of", "op", "'t",
+        "ten", "ter", "te", "tot", "und", "ut", "van", "vande", "vanden", "vander", "von", "vom", "y", "zu", "zum", "zur", "ze",
+    )
+)  # fmt: skip
+# Generations and degrees after a surname.
+_SUFFIXES: Final = frozenset(("jr", "sr", "ii", "iii", "iv", "junior", "senior", "phd", "md", "dds", "esq", "mba"))
+# Titles that are no given name after a comma: `Ida Harte, Dr. med.`
+_TITLES: Final = _SUFFIXES | {
+    "dr",
+    "drmed",
+    "drphil",
+    "drrernat",
+    "mag",
+    "ing",
+    "dipling",
+    "csc",
+    "mudr",
+    "mgr",
+    "prof",
+    "ma",
+    "msc",
+    "rn",
+}
 _COMMA: Final = re.compile(r"\s*[,，、]\s*")
+_REMARK: Final = re.compile(r"[(\[\"“„]")
+# Names of registers: `HARTE*IDA MAY/` (INSEE), `Ida May /Harte/` (GEDCOM), `Harte^Ida^May` (HL7, DICOM).
+_NOTATIONS: Final = (
+    re.compile(r"(?P<family>[^*/^]+)\*(?P<given>[^*/^]*)/?"),
+    re.compile(r"(?P<given>[^*/^]*)/(?P<family>[^*/^]+)/"),
+    re.compile(r"(?P<family>[^*/^]+)\^(?P<given>[^*/]+)"),
+)
+_SEPARATORS: Final = re.compile(r"[\s^]+")
 
 
 class Names(NamedTuple):
@@ -77,22 +50,57 @@ class Names(NamedTuple):
     family: str
 
 
-def divide(text: str, *, is_family_first: bool = False) -> Names:
+def divide(text: str, *, is_family_first: bool = False, has_two_surnames: bool = False) -> Names:
     """Divide a whole name: at its comma, else before the last word and the particles in front of it.
 
-    A name of one word, also one in Chinese letters without a blank, is a given name.
+    A name of one word, also one in Chinese letters without a blank, is a given name. `has_two_surnames` is true where people have two.
     """
-    family, *rest = _COMMA.split(text.strip(), maxsplit=1)
-    if rest and family and rest[0] and rest[0].lower() not in _SUFFIXES:
-        return Names(rest[0], family)
+    text = text.strip()
+    for notation in _NOTATIONS:
+        if match := notation.fullmatch(text):
+            return Names(*(_SEPARATORS.sub(" ", match[part]).strip() for part in ("given", "family")))
+    whole, *rest = _COMMA.split(text, maxsplit=1)
+    if not (rest and whole and rest[0]):
+        return _divide_words(text, is_family_first=is_family_first, has_two_surnames=has_two_surnames)
+    if _letters(rest[0]) not in _TITLES:
+        return Names(rest[0], whole)
+    given, family = _divide_words(whole, is_family_first=is_family_first, has_two_surnames=has_two_surnames)
+    return Names(given, f"{family}, {rest[0]}") if family else Names(text, "")
+
+
+def _divide_words(text: str, *, is_family_first: bool, has_two_surnames: bool) -> Names:
     words = text.split()
     if len(words) <= 1:
-        return Names(text.strip(), "")
+        return Names(text, "")
+    count = 2 if has_two_surnames and len(words) > 2 else 1  # noqa: PLR2004
     if is_family_first:
-        return Names(" ".join(words[1:]), words[0])
-    start = len(words) - 1
-    if words[start].lower() in _SUFFIXES and start > 1:
-        start -= 1
-    while start > 1 and words[start - 1].lower() in _PARTICLES:
-        start -= 1
+        end = _surname_end(words, count)
+        return Names(" ".join(words[end:]), " ".join(words[:end]))
+    start = _surname_start(words, count)
     return Names(" ".join(words[:start]), " ".join(words[start:]))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\s.,]+", "", text).lower()
+
+
+def _surname_start(words: list[str], count: int) -> int:
+    """Return the index of the first word of the last surnames, before any suffixes and remarks."""
+    start = len(words)
+    while start > 2 and (_letters(words[start - 1]) in _SUFFIXES or _REMARK.match(words[start - 1])):  # noqa: PLR2004
+        start -= 1
+    for _ in range(count):
+        start -= start > 1
+        while start > 1 and words[start - 1].lower() in _PARTICLES:
+            start -= 1
+    return start
+
+
+def _surname_end(words: list[str], count: int) -> int:
+    """Return the index after the first surnames and the particles in front of them."""
+    end = 0
+    for _ in range(count):
+        while count > 1 and end < len(words) - 2 and words[end].lower() in _PARTICLES:
+            end += 1
+        end += 1
+    return min(end, len(words) - 1)
