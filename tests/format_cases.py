@@ -357,6 +357,41 @@ MORE_FILES: Final = [
         [_IDA | {"person_birthdate": "--02-29"}],
     ),
     Case(
+        "labels of other properties.vcf",
+        "text/vcard",
+        _cards(
+            "VERSION:3.0\nN:Harte;Ida\nitem1.X-ABDATE;type=pref:2001-05-06\nitem1.X-ABLabel:_$!<Anniversary>!$_\n"
+            "item2.X-ABRELATEDNAMES:Per\nitem2.X-ABLabel:_$!<Spouse>!$_"
+        ),
+        [_IDA | {"x_abdate_anniversary": "2001-05-06", "x_abrelatednames_spouse": "Per"}],
+    ),
+    Case(
+        "card within a card.vcf",
+        "text/vcard",
+        _cards("VERSION:2.1\nN:Harte;Ida\nAGENT:\nBEGIN:VCARD\nN:Lund;Per\nTEL:2\nEND:VCARD\nTEL:1").replace(
+            b"\r", b""
+        ),
+        [_IDA | {"phone": "1", "agent": "BEGIN:VCARD\nN:Lund;Per\nTEL:2\nEND:VCARD\n"}],
+    ),
+    Case(
+        "search result.ldif",
+        "text/ldif",
+        b"dn: cn=Ida\nobjectClass: user\nsn: Harte\ngivenName: Ida\nobjectGUID:: AAECAwQFBgcICQoLDA0ODw==\n\n"
+        b"# search result\nsearch: 2\nresult: 0 Success\n\n# numEntries: 1\n",
+        [_IDA | {"dn": "cn=Ida", "objectclass": "user"}],
+        skipped=2,
+    ),
+    Case(
+        "history.json",
+        "application/fhir+json",
+        b'{"resourceType":"Bundle","type":"history","entry":['
+        b'{"resource":{"resourceType":"Patient","id":"1","name":[{"family":"Harte","given":["Ida"]}]},"request":{"method":"PUT","url":"Patient/1"}},'
+        b'{"resource":{"resourceType":"Patient","id":"1","name":[{"family":"Hart","given":["Ida"]}]}},'
+        b'{"request":{"method":"DELETE","url":"Patient/2"}},{"resource":{"resourceType":"Patient","id":"2","name":[{"family":"Lund"}]}}]}',
+        [_IDA | {"fhir_id": "1"}],
+        skipped=3,
+    ),
+    Case(
         "computers.ldif",
         "text/ldif",
         b"dn: cn=x\nobjectClass: person\nobjectClass: computer\ncn: PC\n\n"
@@ -366,9 +401,34 @@ MORE_FILES: Final = [
         skipped=2,
     ),
     *(
-        Case(f"{name}.json", "application/json", text.encode(), people)
-        for name, text, people in (
+        Case(f"{name}.json", "application/json", text.encode(), people, skipped=sum(skipped))
+        for name, text, people, *skipped in (
             ("list in an object", f'{{"status":"ok","data":{{"people":[{_IDA_JSON}]}},"meta":{{"page":1}}}}', [_IDA]),
+            (
+                "page of a list",
+                f'{{"page":1,"pageSize":50,"total_pages":1,"total":1,"items":[{_IDA_JSON}],"@odata.context":"x"}}',
+                [_IDA],
+                1,
+            ),
+            ("page in an object", f'{{"data":{{"current_page":1,"data":[{_IDA_JSON}],"total":1}}}}', [_IDA], 1),
+            (
+                "edges",
+                f'{{"data":{{"allPeople":{{"pageInfo":{{"hasNextPage":false}},"edges":[{{"cursor":"x","node":{_IDA_JSON}}}]}}}}}}',
+                [_IDA | {"cursor": "x"}],
+                1,
+            ),
+            ("graph", f'{{"@context":"https://schema.org","@graph":[{_IDA_JSON}]}}', [_IDA], 1),
+            ("objects without a separator", _IDA_JSON * 2, [_IDA, _IDA]),
+            (
+                "nested name and birthdate",
+                '[{"name":{"first":"Ida","last":"Harte"},"dob":{"date":"1990-02-11T10:00:00.000Z","age":36},"address":"1 Road"}]',
+                [_IDA | {"person_birthdate": "1990-02-11", "person_address": "1 Road"}],
+            ),
+            (
+                "timestamp of MongoDB",
+                '[{"name":"Ida Harte","dob":{"$date":{"$numberLong":"-31536000000"}}}]',
+                [_IDA | {"person_birthdate": "1969-01-01"}],
+            ),
             ("records", f'{{"totalSize":1,"done":true,"records":[{_IDA_JSON}]}}', [_IDA]),
             (
                 "hits",

@@ -135,6 +135,14 @@ ROWS: Final = [
     case("Markdown", "| Surname | First name |\n|---|---|\n| Harte | Ida |\n", HARTE, skipped=(2,)),
     case("notes below the table", "Surname,First name,Phone\nHarte,Ida,1\nFry,,\n\nPrinted 2026-01-02,,\n* = retired,,\nSource: club,,\n",
          HARTE | {"Phone": "1"}, person("Fry"), skipped=(4,), rejected=dict.fromkeys((5, 6, 7), "looks like a note, not a person")),
+    case("two rows of headings", "Name,,Birthday\nSurname,First name,\nHarte,Ida,1990-02-11\n", person("Harte", "Ida", "1990-02-11"), skipped=(1,)),
+    case("technical headings below the headings", "ID,First Name,Last Name\nuserId,firstName,lastName\n1,Ida,Harte\n", HARTE | {"userId": "1"},
+         skipped=(1,)),
+    case("numbers of pages", "Surname;First name\nHarte;Ida\nPage 2 of 2\nSurname;First name\nLund;Per\n- Seite 3 -;\n", HARTE, LUND,
+         skipped=(3, 4, 6)),
+    case("values of programs for none", "Surname,First name,Address\nHarte,Ida,NULL\n\\N,Per,(null)\nNull,[NULL],1 Road\n", HARTE,
+         person(name="Per"), person("Null", person_address="1 Road")),
+    case("marks of direction around a name", "Surname,First name\n\u202bHarte\u202c,\u200eIda\n", HARTE),
     case("heading of two lines", '"Last\nname",First name,"a\n b"\nHarte,Ida,x\n', HARTE | {"a b": "x"}),
 ]  # fmt: skip
 
@@ -252,6 +260,7 @@ BIRTHDATES: Final = [
           ("民國79年2月11日", "1990-02-11")),
     _born("unknown parts", ("1990-??-??", "1990"), ("1990-XX-XX", "1990"), ("??/02/1990", "1990-02"), ("__/__/1990", "1990"), ("199?", None)),
     _born("day without a year in one order", ("25/12", "--12-25"), ("12/25", "--12-25"), ("11.02.", "--02-11"), ("5/5", "--05-05"), ("1/5", None)),
+    _born("order of days without a year", ("1/5", "--05-01"), ("25/12", "--12-25"), ("2/2", "--02-02")),
     _born("month and short year", ("Feb-90", "1990-02"), ("Feb '90", "1990-02"), ("11 Feb '90", "1990-02-11"), ("Feb-11", None)),
     _born("marks of programs", ("'1990-02-11", "1990-02-11"), ('="1990-02-11"', "1990-02-11"), ("\u200e13/02/1990", "1990-02-13"),
           ("1990\u201302\u201311", "1990-02-11")),

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from datetime import date
 
 _NUMBERS: Final = re.compile(r"(\d{1,4})\s*([-/. ])\s*(\d{1,2})\s*\2\s*(\d{1,4})\.?", re.ASCII)
+_TWO_NUMBERS: Final = re.compile(r"(\d{1,2})/(\d{1,2})", re.ASCII)
+_MONTHS: Final = 12
 _FORMATS: Final = {"dmy": "%d{0}%m{0}{1}", "mdy": "%m{0}%d{0}{1}", "ymd": "{1}{0}%m{0}%d"}
 
 
@@ -50,6 +52,17 @@ def read_numbers(text: str, today: date) -> Numbers | None:
     formats = {order: _FORMATS[order].format(separator, "%Y" if is_long else "%y") for order in orders}
     dates = {order: day for order in orders if (day := _valid(parts[order], today, has_century=is_long))}
     return Numbers(dates, formats)
+
+
+def _order_without_year(text: str) -> str | None:
+    """Return the order of a day and a month such as 25/12, or None if both can be the month."""
+    match = _TWO_NUMBERS.fullmatch(text)
+    if match is None:
+        return None
+    first, second = int(match[1]), int(match[2])
+    if (first > _MONTHS) == (second > _MONTHS):
+        return None
+    return "dmy" if first > _MONTHS else "mdy"
 
 
 def _orders(first: str, separator: str, *, is_long: bool) -> tuple[str, ...]:
@@ -93,8 +106,10 @@ class ColumnOrder:
     """
 
     def __init__(self, sample: Iterable[str], today: date, heading: str = "", usual: str | None = None) -> None:
-        found = [numbers for text in sample if (numbers := read_numbers(text, today))]
+        texts = list(sample)
+        found = [numbers for text in texts if (numbers := read_numbers(text, today))]
         evidence = {order for one in found if len(one.formats) > 1 and len(one.dates) == 1 for order in one.dates}
+        evidence |= {order for text in texts if (order := _order_without_year(text))}
         self.known = order_of(heading) or (next(iter(evidence)) if len(evidence) == 1 else None)
         self.order = self.known or (None if evidence else usual)
         formats = Counter(text for one in found if (text := self._format(one)))

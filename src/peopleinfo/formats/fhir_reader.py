@@ -61,6 +61,21 @@ def is_resource(value: dict[str, Any]) -> bool:
     return isinstance(value.get("resourceType"), str)
 
 
+def is_request(entry: dict[str, Any]) -> bool:
+    """Return whether an entry of a Bundle without a resource describes a request such as a deletion."""
+    request = entry.get("request")
+    return isinstance(request, dict) and "method" in request
+
+
+def subject(entry: dict[str, Any]) -> str | None:
+    """Return the resource that an entry of a Bundle is about, for example `Patient/1`."""
+    resource, request = entry.get("resource"), entry.get("request")
+    if isinstance(resource, dict):
+        return f"{resource.get('resourceType')}/{resource['id']}" if isinstance(resource.get("id"), str) else None
+    url = request.get("url") if isinstance(request, dict) else None
+    return "/".join(url.split("/")[-2:]) if isinstance(url, str) else None
+
+
 def person(resource: dict[str, Any]) -> dict[str, Any] | InvalidRow | SkippedRow:
     """Return the fields of a person, or the reason if the resource describes another subject."""
     kind = resource["resourceType"]

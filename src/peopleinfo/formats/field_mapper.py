@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from peopleinfo.formats.column_mapping import ColumnMapping, Columns, OnBadDate
 
 Errors = tuple[FieldError, ...]
+_NULLS: Final = frozenset(
+    ("\\N", "(null)", "<null>", "[null]", "(NULL)", "<NULL>", "[NULL]", "#N/A")
+)  # of programs, not names
+_MARKS: Final = (
+    "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"  # of direction, around a text
+)
 _MAX_LAYOUTS: Final = 256  # different sets of keys whose mapping is remembered
 _BORN: Final = "person_birthdate"
 _NAMES: Final = ("person_name", "person_surname")
@@ -51,8 +57,13 @@ class FieldMapper:
         """Return the fields of a row. Empty cells are omitted; a short row lacks its last cells."""
         data: dict[str, Any] = {name: cell for name, cell in zip(self._names, cells, strict=False) if cell}
         for field in self._single:
-            if field in data and data[field].isspace():
+            if field not in data:
+                continue
+            text = data[field]
+            if text in _NULLS or text.isspace() or (text == "NULL" and field == "person_address"):
                 del data[field]
+            elif text[0] in _MARKS:
+                data[field] = text.strip(_MARKS)
         if self._is_simple and ("person_surname" in data or "person_name" in data):
             # Only the birthdate is left: an import reads millions of such rows.
             born = data.get(_BORN)

@@ -96,6 +96,14 @@ def role(heading: str) -> Role | None:
     return (roles.get(key[kind.end() :]) if kind else None) or _in_two_languages(heading) or _in_group(heading)
 
 
+def is_name(heading: str) -> bool:
+    """Return whether a text is a usual heading of given names or surnames, with exact letters."""
+    if _exact(heading) not in _exact_headings():
+        return False
+    found = role(heading)
+    return found is not None and found.name in ("given", "family", "family_first_part", "family_second_part")
+
+
 def _part_of_date(heading: str) -> Role | None:
     """Return the role of a heading such as `Date of birth (day)`."""
     words = _WORD.findall(heading)

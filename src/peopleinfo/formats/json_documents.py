@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow
 from peopleinfo.errors import InvalidInput, InvalidJson
-from peopleinfo.formats import headings
+from peopleinfo.formats import fhir_reader, headings
 from peopleinfo.formats.ndjson import MAX_VALUE_SIZE, ChunkedText, parse_value
 from peopleinfo.people import strict_json
 
@@ -39,6 +39,10 @@ _RESPONSE_LISTS: Final = (
     "patients",
     "attendees",
     "participants",
+    "connections",
+    "edges",
+    "nodes",
+    "@graph",
 )
 # Lists that a person may have too: the contacts of a person with an id.
 _LISTS_OF_A_PERSON: Final = frozenset(_RESPONSE_LISTS) - {"people", "persons", "users", "records", "results", "rows"}
@@ -63,6 +67,7 @@ _STANDARD: Final = frozenset(
     )
 )
 # Members beside a list of people that describe the response, and objects around the list.
+# Usual members beside a list of people that describe the response. They are not reported.
 _METADATA: Final = frozenset(
     (
         "total", "count", "page", "limit", "offset", "status", "success", "next", "previous", "prev", "version", "totalsize", "done",
@@ -70,12 +75,22 @@ _METADATA: Final = frozenset(
         "_links", "jsonapi", "info", "pagination", "paging", "has_more", "hasmore", "per_page", "nextpagetoken", "resultsizeestimate",
     )
 )  # fmt: skip
+# Words in the names of all members that describe a response.
+_DESCRIPTION: Final = re.compile(
+    r"(?:total|all|count|counts|page|pages|number|num|per|size|limit|offset|start|end|first|last|current|next|previous|prev|from|to|is|has|more|of"
+    r"|records?|results?|elements|items|pageable|sort|order|status|success|ok|code|message|messages|error|errors|version|done|took|timed|out|shards"
+    r"|max|score|object|kind|etag|meta|metadata|links?|self|path|url|uri|href|jsonapi|info|pagination|paging|token|cursor|estimate|time|timestamp"
+    r"|generated|at|request|response|query|filter|sync|empty|included|people|users)+"
+)
+# Objects around the list.
 _WRAPPERS: Final = frozenset(
     ("data", "response", "result", "results", "payload", "hits", "_embedded", "body", "content")
 )
 _STANDARD_LIST: Final = re.compile(rb'\{\s*"(?:resourceType|schemas)"\s*:\s*(?:"Bundle"|\[[^]]*ListResponse)')
+_HISTORY: Final = re.compile(r'"type"\s*:\s*"history"')
 _MEMBER: Final = re.compile(r'\s*,?\s*"([^"\\]*)"\s*:\s*')
 _OBJECTS_START: Final = re.compile(r"\[\s*[{\]]")
+_NO_LETTER: Final = re.compile(r"[\W_\d]+")
 _DECODE: Final = json.JSONDecoder().raw_decode
 
 
@@ -85,7 +100,17 @@ def is_document(start: bytes) -> bool:
         return False
     first, newline, _ = start.partition(b"\n")
     is_list = _STANDARD_LIST.match(start) or _path_to_list(start.decode(errors="replace"))
-    return bool(is_list or (newline and not _is_complete(first)))
+    return bool(is_list or (newline and not _is_complete(first)) or _has_several(first))
+
+
+def _has_several(line: bytes) -> bool:
+    """Return whether a line has an object after an object, without a comma between them."""
+    text = line.decode(errors="replace")
+    try:
+        _, end = _DECODE(text)
+    except (ValueError, RecursionError):
+        return False
+    return text[end:].lstrip().startswith("{")
 
 
 def _is_complete(line: bytes) -> bool:
@@ -100,26 +125,35 @@ def _is_complete(line: bytes) -> bool:
     return True
 
 
-def _path_to_list(text: str, position: int = 0) -> tuple[str, ...]:
+def _path_to_list(text: str, position: int = 0, *, is_wrapped: bool = False) -> tuple[str, ...]:
     """Return the names of the members that lead to a list of people, after members of metadata only; () if there is no list.
 
-    Example: ("data", "people") for `{"status": "ok", "data": {"people": [{…`.
+    Example: ("data", "people") for `{"status": "ok", "data": {"people": [{…`. `is_wrapped` is true within a wrapper, where an object of any
+    name may have the list: ("data", "allPeople", "edges").
     """
     position += 1  # after the brace
     while member := _MEMBER.match(text, position):
         name, position = member[1], member.end()
         if name in _RESPONSE_LISTS and _OBJECTS_START.match(text, position):
             return (name,)
-        if name in _WRAPPERS and text.startswith("{", position):
-            path = _path_to_list(text, position)
-            return (name, *path) if path else ()
-        if name.lower() not in _METADATA and not name.startswith("@odata."):
+        if (name in _WRAPPERS or is_wrapped) and text.startswith("{", position):
+            path = _path_to_list(text, position, is_wrapped=name in _WRAPPERS)
+            if path or not _is_metadata(name):
+                return (name, *path) if path else ()
+        if not _is_metadata(name):
             return ()
         try:
             _, position = _DECODE(text, position)
         except (json.JSONDecodeError, RecursionError):
             return ()
     return ()
+
+
+def _is_metadata(name: str) -> bool:
+    """Return whether the name of a member describes a response, and no person."""
+    if name.startswith("@"):
+        return True
+    return headings.role(name) is None and _DESCRIPTION.fullmatch(_NO_LETTER.sub("", name.lower())) is not None
 
 
 def read_documents(stream: IO[bytes]) -> Iterator[Row]:
@@ -164,8 +198,9 @@ def _rows(text: ChunkedText) -> Iterator[Row]:
     for key in text.member_names():
         if text.peek() == "[" and not is_list and _is_list(key, members):
             is_list = True
+            seen: set[str] | None = set() if any(_HISTORY.fullmatch(member) for member in members) else None
             for entry_line, element in text.elements():
-                yield _entry(entry_line, element.encode(errors="surrogateescape"))
+                yield _entry(entry_line, element.encode(errors="surrogateescape"), seen)
         else:
             member = f"{key}:{text.element()[1]}"
             size += len(member)
@@ -187,7 +222,7 @@ def _is_list(key: str, members: list[str]) -> bool:
     if mark is not None and any(mark in member for member in members):
         return True
     names = [_name(member) for member in members]
-    if name in _LISTS_OF_A_PERSON and any(one.lower() not in _METADATA for one in names):
+    if name in _LISTS_OF_A_PERSON and not all(map(_is_metadata, names)):
         return False
     return name in _RESPONSE_LISTS and not any(map(headings.role, names))
 
@@ -221,12 +256,23 @@ def _complete(line: int, source: bytes) -> Iterator[Row]:
         yield Row(line, parse_value(source), source)
 
 
-def _entry(line: int, source: bytes) -> Row:
-    """Return the row of the resource of a Bundle, or of an element of another list."""
+def _entry(line: int, source: bytes, seen: set[str] | None = None) -> Row:
+    """Return the row of the resource of a Bundle, or of an element of another list.
+
+    `seen` has the resources of the entries before, in a history: it starts with the latest versions.
+    """
     try:
         value = strict_json.parse(source)
     except InvalidJson as error:
         return Row(line, InvalidRow(str(error)), source)
-    if isinstance(value, dict) and "resource" in value:
+    if not isinstance(value, dict):
+        return Row(line, parse_value(source), source)
+    if seen is not None and (subject := fhir_reader.subject(value)):
+        if subject in seen:
+            return Row(line, SkippedRow("the entry is an earlier version of another entry"), source)
+        seen.add(subject)
+    if "resource" in value:
         source = strict_json.encode(value["resource"])
+    elif fhir_reader.is_request(value):
+        return Row(line, SkippedRow("the entry of the Bundle has no resource"), source)
     return Row(line, parse_value(source), source)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +28,8 @@ _WRAPPERS: Final = (
     "student",
     "node",
 )
+_MILLISECONDS: Final = re.compile(r"-?\d{1,13}", re.ASCII)
+_TEXT_ROLES: Final = {"birthdate": "person_birthdate", "address": "person_address"}
 _DATE_PARTS: Final = ("year", "month", "day")
 
 
@@ -38,11 +42,25 @@ def flattened(value: Any) -> Any:
     if scim_reader.is_group(value):
         return SkippedRow("the SCIM group describes no person")
     if scim_reader.is_user(value):
-        return scim_reader.person(value)
+        return _with_fields(_with_dates(scim_reader.person(value)))
     if any(type(member) is dict for member in value.values()):
-        value = _unwrapped(value)
-        return {name: _date(name, member) if type(member) is dict else member for name, member in value.items()}
+        return _with_dates(_unwrapped(value))
     return value
+
+
+def _with_fields(person: dict[str, Any]) -> dict[str, Any]:
+    """Return a person whose birthdate and address, with usual names and as text, are fields."""
+    fields: dict[str, str] = {}
+    for name, value in person.items():
+        found = headings.role(name) if isinstance(value, str) else None
+        if found and (field := _TEXT_ROLES.get(found.name)) and field not in person:
+            fields.setdefault(field, name)
+    names = {name: field for field, name in fields.items()}
+    return {names.get(name, name): value for name, value in person.items()}
+
+
+def _with_dates(value: dict[str, Any]) -> dict[str, Any]:
+    return {name: _date(name, member) if type(member) is dict else member for name, member in value.items()}
 
 
 def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
@@ -75,14 +93,28 @@ def _joined(fields: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
 
 def _date(name: str, value: dict[str, Any]) -> Any:
     """Return the text of a date of MongoDB, or of the parts of a birthdate; return any other object unchanged."""
-    if value.keys() == {"$date"} and isinstance(value["$date"], str):
-        return value["$date"]
+    if value.keys() == {"$date"}:
+        return _date_of_mongo(value["$date"]) or value
     found = headings.role(name)
-    if found and found.name == "birthdate" and value and value.keys() <= set(_DATE_PARTS):
+    if found is None or found.name != "birthdate":
+        return value
+    if isinstance(value.get("date"), str):
+        return value["date"]
+    if value and value.keys() <= set(_DATE_PARTS):
         year, month, day = (_number(value.get(part)) for part in _DATE_PARTS)
         month = month or "0" * len(day)  # a day without its month is invalid
         return "-".join([year.zfill(4) if year else "-", *(part.zfill(2) for part in (month, day) if part)])
     return value
+
+
+def _date_of_mongo(value: Any) -> str | None:
+    """Return the day of a timestamp: a text, or a number of milliseconds since 1970."""
+    if isinstance(value, dict) and value.keys() == {"$numberLong"}:
+        value = value["$numberLong"]
+    text = bytes(value).decode() if isinstance(value, msgspec.Raw) else value
+    if not isinstance(text, str) or not _MILLISECONDS.fullmatch(text):
+        return text if isinstance(text, str) else None
+    return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(text))).date().isoformat()
 
 
 def _number(value: Any) -> str:

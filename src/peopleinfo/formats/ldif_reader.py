@@ -55,6 +55,10 @@ _HOME: Final = tuple(
 )
 _WORK: Final = ("street", "streetaddress", "mozillaworkstreet2", "l", "st", "postalcode", "c", "countryname", "co")
 _POSTAL: Final = ("homepostaladdress", "postaladdress")
+_RESULT: Final = frozenset(
+    ("search", "result", "control", "matcheddn", "text", "ref")
+)  # below the entries of ldapsearch
+_CONTROL: Final = re.compile(r"[\0-\x08\x0e-\x1f]")
 _SECRET: Final = re.compile(r".*password.*", re.IGNORECASE)
 
 _Attributes = dict[str, list[str]]
@@ -144,8 +148,8 @@ def _data(lines: list[str], omitted: Counter[str] | None) -> dict[str, Any] | In
     except _InvalidRecord as invalid:
         return InvalidRow(str(invalid))
     attributes.pop("version", None)  # of LDIF
-    if not attributes:
-        return SkippedRow("the record is empty")
+    if attributes.keys() <= _RESULT:
+        return SkippedRow("the record is the result of a search" if attributes else "the record is empty")
     change = attributes.pop("changetype", ["add"])[0].strip().lower()
     if change != "add":
         return InvalidRow("describes a change of an entry, not a person")
@@ -176,11 +180,12 @@ def _attributes(lines: Iterable[str]) -> tuple[_Attributes, set[str]]:
 def _decode(name: str, value: str) -> str | None:
     """Return the text of a value in base64; None for binary data such as a picture."""
     try:
-        return base64.b64decode(value.strip(), validate=True).decode()
+        text = base64.b64decode(value.strip(), validate=True).decode()
     except UnicodeDecodeError:
         return None
     except (binascii.Error, ValueError):
         raise _InvalidRecord(f"contains invalid base64 in {name}") from None
+    return None if _CONTROL.search(text) else text
 
 
 def _unfold(lines: Iterable[str]) -> Iterator[str]:

@@ -24,6 +24,11 @@ _TOTAL: Final = re.compile(
     r"σύνολο|toplam|المجموع|סה\"כ|合计|总计|合計|総計|小計|합계|총계",
     re.IGNORECASE,
 )
+_PAGE: Final = re.compile(
+    r"-*\s*(?:page|seite|página|pagina|pág\.?|side|sida|sivu|strona|strana|stranica|oldal|страница|сторінка|стр\.|σελίδα|sayfa)\s*:?\s*"
+    r"\d+(?:\s*(?:/|of|von|de|sur|di|van|av|z|из)\s*\d+)?\s*-*",
+    re.IGNORECASE,
+)
 # The start of a note, a colon, a year, or a sentence.
 _NOTE: Final = re.compile(r"[#(\[<†‡©•]|\*+\s|\d|.*(?::|\b\d{4}\b)|(?:\S+\s+){4}")
 
@@ -38,8 +43,8 @@ def no_person(cells: Sequence[str], width: int) -> SkippedRow | InvalidRow | Non
         return SkippedRow("the row is a total")
     if others or width == 1:
         return None
-    if _COUNT.fullmatch(first):
-        return SkippedRow("the row states the number of rows")
+    if _COUNT.fullmatch(first) or _PAGE.fullmatch(first):
+        return SkippedRow("the row states the number of rows or of a page")
     if _NOTE.match(first):
         return InvalidRow(
             "looks like a note, not a person: it has text in one cell only. Remove the row, or fill in another cell"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.bulk.rows import InvalidRow, Row, SkippedRow, blank_row
 from peopleinfo.errors import InvalidInput
+from peopleinfo.formats import headings
 from peopleinfo.formats.column_mapping import unique_names
 from peopleinfo.formats.field_mapper import FieldMapper
 from peopleinfo.formats.sampling import take_sample
@@ -54,6 +55,8 @@ class Table:
         header = sample[at].cells
         if not isinstance(header, list):
             raise InvalidInput(f"line {sample[at].line}: {header.reason}")
+        if below := _second_header(header, sample[at + 1 : at + 2]):
+            header, at = below, at + 1
         self.header = header
         self.header_line = sample[at].line
         self._above, self._sample = sample[:at], sample[at + 1 :]
@@ -125,10 +128,10 @@ class Table:
                 f"no column contains a name; columns: {shown}{', …' * (len(names) > _SHOWN_NAMES)}. Set {option}; {other}",
                 safe_message=f"no column contains a name: set {option}; {other}",
             )
-        headings = [" ".join(cell.split()) for cell in self.header]
+        texts = [" ".join(cell.split()) for cell in self.header]
         for field, indices in self.columns.fields.items():
-            heading = headings[indices[0]]
-            if len(indices) == 1 and not mapping.has(field) and headings.count(heading) > 1:
+            heading = texts[indices[0]]
+            if len(indices) == 1 and not mapping.has(field) and texts.count(heading) > 1:
                 option = mapping.option("map", f"{field}={names[indices[0]]}")
                 return InvalidInput(
                     f"more than one column {heading!r} can be {field}: set {option}",
@@ -146,6 +149,16 @@ def _header_index(rows: Sequence[TableRow], mapping: ColumnMapping) -> int:
         if isinstance(row.cells, InvalidRow) or (isinstance(row.cells, list) and _has_text(row.cells)):
             return index
     raise InvalidInput("the header is missing: the first row must name the columns")
+
+
+def _second_header(header: list[str], rows: Sequence[TableRow]) -> list[str] | None:
+    """Return the headings of two rows: those of the second row below wider ones, `Surname` and `First name` below `Name`."""
+    if not rows or not isinstance(rows[0].cells, list) or rows[0].cells == header:
+        return None
+    cells = rows[0].cells[: len(header)]
+    if sum(map(headings.is_name, cells)) < 2:  # noqa: PLR2004 - a given name and a surname
+        return None
+    return [below if below.strip() else above for above, below in itertools.zip_longest(header, cells, fillvalue="")]
 
 
 def _has_text(cells: Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from peopleinfo.errors import InvalidJson
 from peopleinfo.formats.contact_fields import add, joined, set_name, typed_name
 from peopleinfo.formats.rejects import reject_reasons
 from peopleinfo.formats.vcard_syntax import (
+    LABEL,
     UTF8,
     InvalidCard,
     escape,
@@ -38,7 +39,7 @@ FIELDS: Final = "X-PEOPLEINFO-FIELDS"  # JSON of the fields that have no propert
 _REJECT_LINE: Final = "X-PEOPLEINFO-REJECT-LINE"
 _REJECT_REASON: Final = "X-PEOPLEINFO-REJECT-REASON"
 # Properties that describe the file, or that are read together with others.
-_READ: Final = frozenset(("VERSION", "PRODID", "N", "FN", "ADR", "X-ABLABEL", "X-ABADR", _REJECT_LINE, _REJECT_REASON))
+_READ: Final = frozenset(("VERSION", "PRODID", "N", "FN", "ADR", LABEL, "X-ABADR", _REJECT_LINE, _REJECT_REASON))
 _START: Final = re.compile(rb"(?:^|\r|\xef\xbb\xbf)BEGIN\s*:\s*VCARD\s*?(?:$|\r)", re.IGNORECASE | re.MULTILINE)
 _UNKNOWN_YEARS: Final = (
     "1604-",
@@ -107,7 +108,7 @@ class VcardRejects:
 def person(card: Sequence[Property]) -> dict[str, Any]:
     """Return the fields of a person. Properties with binary data, such as a picture, are not stored. Raises InvalidCard."""
     fields: dict[str, Any] = {}
-    labels = {one.group: _label(one.value or "") for one in card if one.name == "X-ABLABEL"}
+    labels = {one.group: _label(one.value or "") for one in card if one.name == LABEL}
     typed = [one if one.group not in labels else one.relabelled(labels[one.group]) for one in card]
     _read_name(fields, {one.name: one.value for one in reversed(card) if one.value})
     _read_other_names(fields, card)
@@ -200,7 +201,8 @@ def _read_fields(fields: dict[str, Any], one: Property) -> None:
 
 
 def _read_other(fields: dict[str, Any], one: Property) -> None:
-    add(fields, one.name.lower().replace("-", "_"), unescape(one.value or ""))
+    name = one.name.lower().replace("-", "_")
+    add(fields, typed_name(name, one.parameters.get(LABEL, ())), unescape(one.value or ""))
 
 
 _READERS: Final[dict[str, Callable[[dict[str, Any], Property], None]]] = {

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 UTF8: Final = "utf-8"
+LABEL: Final = "X-ABLABEL"
 MAX_CARD_SIZE: Final = 1024 * 1024  # characters without pictures; larger than any record
 _MAX_LINE_LENGTH: Final = 1024 * 1024
 _FOLD_SIZE: Final = 75  # bytes of a written line
@@ -70,7 +71,7 @@ class Property(NamedTuple):
 
     def relabelled(self, label: str) -> Property:
         """Return the property with a label as its type."""
-        return self._replace(parameters=self.parameters | {"TYPE": [label]}) if label else self
+        return self._replace(parameters=self.parameters | {"TYPE": [label], LABEL: [label]}) if label else self
 
 
 def read_cards(text: TextIO) -> Iterator[Card]:
@@ -129,8 +130,19 @@ def properties(card: Card, charset: str) -> list[Property]:
     """Return the properties of a complete card. Raises InvalidCard."""
     version = next((line for line in card.lines if line.upper().startswith("VERSION")), "")
     old = "2.1" in version
-    lines = _unfold(card.lines[1:-1], keep_blank=old)
+    lines = _unfold(_with_agents(card.lines[1:-1]), keep_blank=old)
     return [_property(line, charset, old=old) for line in lines if line]
+
+
+def _with_agents(lines: Iterable[str]) -> Iterator[str]:
+    """Join each card within a card to the line of its property, as a value of one line."""
+    agent: list[str] = []
+    for line in lines:
+        agent.append(line)
+        if not (_AGENT.fullmatch(agent[0]) and not _END.fullmatch(line)):
+            yield agent[0].rstrip("\r\n") + escape("".join(agent[1:])) + "\n" if agent[1:] else line
+            agent = []
+    yield from agent
 
 
 def _unfold(lines: Iterable[str], *, keep_blank: bool) -> Iterator[str]:
