@@ -264,7 +264,7 @@ def test_unknown_parameters_follow_the_preferred_handling(client: httpx.Client, 
 @pytest.mark.parametrize(
     "query",
     ["family:contains=a", "family=", "family=a,b", "family=a&family=b", "birthdate=11.02.1990", "birthdate=1990-02-30",
-     "_count=0", "_count=many", "identifier:of-type=a|b|c"],
+     "given=" + "a" * 257, "given:exact=" + "a" * 257, "identifier=" + "a" * 257, "_id=" + "a" * 257, "_count=0", "_count=many", "identifier:of-type=a|b|c"],
 )  # fmt: skip
 def test_invalid_parameters_are_outcomes(client: httpx.Client, query: str) -> None:
     assert_outcome(client.get(f"/fhir/Patient?{query}"), 400, "invalid", "invalid-search")

@@ -5,7 +5,7 @@ import random
 import phonenumbers
 import pytest
 
-from peopleinfo.people.identifiers import keys_of, phone_digits, phone_key
+from peopleinfo.people.identifiers import keys_of, mail_of, phone_digits, phone_key
 
 TYPES = [phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.MOBILE]
 
@@ -20,6 +20,11 @@ def test_phone_key_is_the_end_of_the_parsed_number(prefix: str) -> None:
 @pytest.mark.parametrize("text", ["+1 800 FLOWERS", "+1 212 555 0100 ext 5", "+44 12345", "0044 20 7946 0018", "12"])
 def test_phone_key_of_an_unusual_text_is_that_of_the_parsed_number(text: str) -> None:
     assert keys_of("phone", text) == (f"+{phone_key(phone_digits(text))}",)
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, "a@" * 50_000, "+" * 100_000 + "@example.org"])
+def test_long_text_is_no_mail_address(text: str) -> None:
+    assert mail_of(text) is None  # took minutes before
 
 
 def example_numbers() -> list[tuple[int | None, str]]:

@@ -164,15 +164,16 @@ def source_names(text: str, names: Collection[str]) -> tuple[str, ...]:
 
 def unique_names(header: Iterable[Any]) -> list[str]:
     """Return the names of the columns of a header: a repeated name gets a number, and an empty one that of its column."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    numbers: dict[str, int] = {}  # of the last repetition of each name
     for index, cell in enumerate(header, start=1):
         name = " ".join(str(cell).split()) or f"Column {index}"
-        unique, number = name, 1
+        unique, number = name, numbers.get(name, 1)
         while unique in names:
             number += 1
             unique = f"{name} {number}"
-        names.append(unique)
-    return names
+        names[unique], numbers[name] = None, number
+    return list(names)
 
 
 def _is_export(names: Collection[str]) -> bool:

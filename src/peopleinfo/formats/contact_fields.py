@@ -27,8 +27,9 @@ def add(fields: dict[str, Any], name: str, value: Any, *, first: bool = False) -
     if name not in fields:
         fields[name] = value
         return
-    values = fields[name] if isinstance(fields[name], list) else [fields[name]]
-    fields[name] = [value, *values] if first else [*values, value]
+    if not isinstance(fields[name], list):
+        fields[name] = [fields[name]]
+    fields[name].insert(0 if first else len(fields[name]), value)
 
 
 def typed_name(name: str, types: Iterable[str]) -> str:

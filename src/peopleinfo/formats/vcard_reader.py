@@ -178,7 +178,7 @@ def _read_organization(fields: dict[str, Any], one: Property) -> None:
 
 
 def _read_categories(fields: dict[str, Any], one: Property) -> None:
-    fields["categories"] = fields.get("categories", []) + list(map(unescape, split_list(one.value or "")))
+    fields.setdefault("categories", []).extend(map(unescape, split_list(one.value or "")))
 
 
 def _read_id(fields: dict[str, Any], one: Property) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.http.fhir_documents import FIELD_SYSTEM, SEARCH_PARAMETERS
 from peopleinfo.http.search_params import LIMIT, MAX_LIMIT
 from peopleinfo.people import birthdate, strict_json
+from peopleinfo.people.fields import MAX_NAME_LENGTH
 from peopleinfo.people.folding import fold
 from peopleinfo.people.identifiers import is_same, keys_of, phone_digits, values_of
 from peopleinfo.people.person import decode_stored
@@ -18,7 +20,7 @@ from peopleinfo.people.person_filter import PersonFilter, Search
 from peopleinfo.people.text_query import Query, Term
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     Days = tuple[date, date]
@@ -109,6 +111,8 @@ def _condition_errors(one: Condition) -> list[FieldError]:
         return [FieldError(one.text, f"has the modifier {one.modifier}, which is not supported")]
     if not one.value.strip():
         return [FieldError(one.text, "must not be empty")]
+    if len(one.value) > MAX_NAME_LENGTH:
+        return [FieldError(one.text, f"must not be longer than {MAX_NAME_LENGTH} characters")]
     if _LIST.search(one.value):
         return [FieldError(one.text, r"must have one value: alternatives are not supported; send a comma as \,")]
     if one.name == "birthdate" and _days(one.value) is None:
@@ -137,6 +141,7 @@ class _Compared(msgspec.Struct):
 
 
 _decode: Final = msgspec.json.Decoder(_Compared).decode
+Check = Callable[[_Compared], bool]
 
 
 class PatientFilter(PersonFilter):
@@ -152,6 +157,7 @@ class PatientFilter(PersonFilter):
         self.needs_row_check = bool(search.conditions)
         self._conditions = search
         self._finds_prefixes = finds_prefixes
+        self._checks = [_CHECKS[one.name](one) for one in search.conditions if one.name in _CHECKS]
 
     @property
     def fingerprint(self) -> bytes:
@@ -161,32 +167,37 @@ class PatientFilter(PersonFilter):
     def matches(self, body: bytes) -> bool:
         """Return whether a record matches the search. Raises StoreDamaged."""
         person = decode_stored(_decode, body)
-        return all(_MATCHES[one.name](one, person) for one in self._conditions.conditions if one.name in _MATCHES)
+        return all(check(person) for check in self._checks)
 
 
-def _has_family(one: Condition, person: _Compared) -> bool:
-    return _is_text(one, [person.person_surname or ""])
+def _family_check(one: Condition) -> Check:
+    is_text = _text_check(one)
+    return lambda person: is_text([person.person_surname or ""])
 
 
-def _has_given(one: Condition, person: _Compared) -> bool:
-    name = person.person_name or ""
-    return _is_text(one, [name, *name.split()])
+def _given_check(one: Condition) -> Check:
+    is_text = _text_check(one)
+    return lambda person: is_text([name := person.person_name or "", *name.split()])
 
 
-def _is_text(one: Condition, values: Iterable[str]) -> bool:
+def _text_check(one: Condition) -> Callable[[Iterable[str]], bool]:
     if one.modifier == _EXACT:
-        return one.value in values
+        return lambda values: one.value in values
     key = fold(one.value)
-    return any(fold(value).startswith(key) for value in values)
+    return lambda values: any(fold(value).startswith(key) for value in values)
 
 
-def _has_birthdate(one: Condition, person: _Compared) -> bool:
+def _birthdate_check(one: Condition) -> Check:
     compared = _days(one.value)
-    try:
-        born = birthdate.date_range(person.person_birthdate or "")
-    except ValueError:  # no birthdate, or text of POST /data
-        return False
-    return bool(compared and born and _COMPARISONS[compared[0]](compared[1], born))
+
+    def check(person: _Compared) -> bool:
+        try:
+            born = birthdate.date_range(person.person_birthdate or "")
+        except ValueError:  # no birthdate, or text of POST /data
+            return False
+        return bool(compared and born and _COMPARISONS[compared[0]](compared[1], born))
+
+    return check
 
 
 def _contains(value: Days, born: Days) -> bool:
@@ -204,10 +215,10 @@ _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "sa": lambda value, born: born[0] > value[1],
     "eb": lambda value, born: born[1] < value[0],
 }
-_MATCHES: Final[dict[str, Callable[[Condition, _Compared], bool]]] = {
-    "family": _has_family,
-    "given": _has_given,
-    "birthdate": _has_birthdate,
+_CHECKS: Final[dict[str, Callable[[Condition], Check]]] = {
+    "family": _family_check,
+    "given": _given_check,
+    "birthdate": _birthdate_check,
 }
 
 

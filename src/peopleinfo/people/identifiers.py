@@ -37,6 +37,8 @@ def code_key(value: str) -> str:
 
 def mail_of(text: str) -> str | None:
     """Return the normalized mail address in a text, for example `anna@example.org` for `Anna <mailto:Anna@Example.ORG>`."""
+    if len(text) > _MAX_LENGTH:  # the search takes quadratic time
+        return None
     found = _MAIL.search(unicodedata.normalize("NFKC", text))
     if found is None:
         return None
