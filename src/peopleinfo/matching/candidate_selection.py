@@ -64,6 +64,12 @@ def select(own: bytes, found: Mapping[T, Hit], min_fetched: int) -> list[tuple[T
     ]
 
 
+def is_candidate(own: bytes, hit: Hit) -> bool:
+    """Return whether a person is a candidate of a record with this sub."""
+    shared, _, dates = _agreements(_traits(own), hit.sub)
+    return _is_visible(own, hit) and _is_candidate(own, hit, shared, dates)
+
+
 def _is_visible(own: bytes, hit: Hit) -> bool:
     """Return whether a hit shows an equal field that the record has.
 

@@ -56,17 +56,19 @@ def rank(
     relatives = sum(are_relatives(found.evidence) for _, found in compared)
     candidates = [
         candidate
-        for candidate in (candidate_of(person_id, found, frequencies) for person_id, found in compared)
-        if candidate and candidate.score >= threshold and (candidate.grade == "certain" or not only_certain)
+        for candidate in (candidate_of(person_id, found, frequencies, threshold) for person_id, found in compared)
+        if candidate and (candidate.grade == "certain" or not only_certain)
     ]
     candidates.sort(key=lambda candidate: (_RANKS[candidate.grade], -candidate.score, candidate.person_id))
     return Match(candidates[:count], people, len(compared), list(not_examined), relatives)
 
 
-def candidate_of(person_id: str, found: Score, frequencies: Frequencies) -> Candidate | None:
-    """Return the candidate with a score; None below the grade possible."""
+def candidate_of(person_id: str, found: Score, frequencies: Frequencies, threshold: float) -> Candidate | None:
+    """Return the candidate with a score; None below the grade possible, or below the threshold."""
     grade, probability, relatives = found.assess(frequencies.counts.people, frequencies.relatives)
-    return Candidate(person_id, grade, probability, relatives, found.evidence) if grade else None
+    if grade is None or probability < threshold:
+        return None
+    return Candidate(person_id, grade, probability, relatives, found.evidence)
 
 
 def at_least(grade: Grade, least: Grade) -> bool:

@@ -14,15 +14,19 @@ from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from peopleinfo.matching.candidates import Candidate
+    from peopleinfo.matching.match_index import Block
     from peopleinfo.matching.match_service import MatchService
     from peopleinfo.matching.review_queue import Review
 
-_SCAN_ID: Final = sha256(b"scan of duplicates").digest()
-_PAGE_LIMIT: Final = 500
+_SCAN_ID: Final = sha256(b"scan of duplicates by key").digest()
+_PAGE_LIMIT: Final = 5_000
+_ENTRIES_OF_PERSON: Final = 4  # usually
+_MAX_OPENED: Final = 100_000  # pairs in memory
 
 
 class ScanProgress(NamedTuple):
-    """The compared people and the new pairs so far."""
+    """The compared people, estimated until the end, and the new pairs so far."""
 
     people: int
     pairs: int
@@ -33,7 +37,7 @@ class ScanStore(PersonReader, BulkStore, Protocol):
 
 
 class DuplicateScan:
-    """Compares each record with its candidates. In a dry run, pairs are counted and not added to the queue."""
+    """Compares all records that share a key. In a dry run, pairs are counted and not added to the queue."""
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class DuplicateScan:
         dry_run: bool = False,
         page_limit: int = _PAGE_LIMIT,
     ) -> None:
+        """`page_limit`: entries of the match index that are compared at a time."""
         self._matches = matches
         self._review = review
         self._store = store
@@ -51,23 +56,24 @@ class DuplicateScan:
         self._page_limit = page_limit
         self._finder = PairFinder(matches, threshold=MIN_PROBABLE)
         self._relatives = 0
+        self._opened: set[tuple[str, str]] = set()
 
     async def run(self) -> AsyncIterator[ScanProgress]:
         """Count the frequencies of names, then compare all records page by page. Yields the progress after each page."""
         checkpoint = Checkpoint(_SCAN_ID) if self._dry_run else await self._store.read_checkpoint(_SCAN_ID)
         is_resumed = checkpoint != Checkpoint(_SCAN_ID)
-        if not is_resumed:
-            await self._matches.count()
+        people = (await (self._matches.statistics() if is_resumed else self._matches.count())).people
         while True:
-            page = await self._store.scan(after=checkpoint.position or None, limit=self._page_limit)
-            pairs = await self._compare(page.people)
+            page = await self._matches.index.blocks(after=checkpoint.position or None, limit=self._page_limit)
+            pairs = await self._compare(page.blocks)
             after = msgspec.structs.replace(
                 checkpoint,
-                rows=checkpoint.rows + len(page.people),
+                rows=checkpoint.rows + sum(len(block.entries) for block in page.blocks),
                 stored=checkpoint.stored + pairs,
                 position=page.next or b"",
             )
-            yield ScanProgress(after.rows, after.stored)
+            done = people if page.next is None else min(people, after.rows // _ENTRIES_OF_PERSON)
+            yield ScanProgress(done, after.stored)
             if page.next is None:
                 break
             if not self._dry_run:
@@ -78,20 +84,30 @@ class DuplicateScan:
         if not is_resumed:  # a resumed scan has not seen all relatives
             await self._write_relatives()
 
-    async def _compare(self, bodies: Sequence[bytes]) -> int:
-        """Compare the records of a page, and return the number of new pairs."""
+    async def _compare(self, blocks: Sequence[Block]) -> int:
+        """Compare the people of blocks, and return the number of new pairs."""
         pairs = 0
-        for found in await self._finder.compare(bodies):
-            self._relatives += found.relatives
+        for found in await self._finder.compare(blocks):
+            self._relatives += found.is_first and found.are_relatives
             if self._dry_run:
-                pairs += len(found.candidates)
-            elif found.candidates:
-                pairs += await self._review.open(found.person_id, found.matched)
+                pairs += found.is_first and found.candidate is not None
+            elif found.candidate is not None:
+                pairs += await self._open(found.person_id, found.candidate)
         return pairs
 
+    async def _open(self, person_id: str, candidate: Candidate) -> int:
+        """Add a pair to the queue unless another key has found it."""
+        pair = (min(person_id, candidate.person_id), max(person_id, candidate.person_id))
+        if pair in self._opened:
+            return 0
+        if len(self._opened) == _MAX_OPENED:
+            self._opened.clear()
+        self._opened.add(pair)
+        return await self._review.open(person_id, [candidate])
+
     async def _write_relatives(self) -> None:
-        """Store the number of relatives, which most pairs show twice."""
+        """Store the number of relatives."""
         statistics = await self._matches.statistics()
         await self._matches.write_statistics(
-            msgspec.structs.replace(statistics, relatives=self._relatives // 2, related_people=statistics.addressed)
+            msgspec.structs.replace(statistics, relatives=self._relatives, related_people=statistics.addressed)
         )

@@ -5,7 +5,7 @@ A store writes the entries of a person before the record, or with it, and remove
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -20,12 +20,28 @@ if TYPE_CHECKING:
     from peopleinfo.matching.duplicate_links import LinkStore
     from peopleinfo.matching.match_record import MatchRecord
 
+MAX_READ: Final = 50_000  # entries of a key that a scan reads
+
 
 class FoundEntry(NamedTuple):
     """An entry that a store found, with the store's reference to its person."""
 
     ref: bytes
     sub: bytes
+
+
+class Block(NamedTuple):
+    """A key with its entries."""
+
+    key: bytes
+    entries: list[FoundEntry]
+
+
+class BlockPage(NamedTuple):
+    """Blocks in the order of the store, and the position of the next page; None after the last page."""
+
+    blocks: list[Block]
+    next: bytes | None
 
 
 class MatchIndex(Protocol):
@@ -35,8 +51,11 @@ class MatchIndex(Protocol):
     def links(self) -> LinkStore:
         """The pairs of possible duplicates."""
 
-    async def find(self, lookups: Sequence[Lookup]) -> list[list[FoundEntry]]:
-        """Return the entries of each look-up, at most `MAX_BLOCK` + 1 in the order of their subs, in one round."""
+    async def find(self, lookups: Sequence[Lookup], *, limit: int = MAX_BLOCK + 1) -> list[list[FoundEntry]]:
+        """Return the entries of each look-up, at most `limit` in the order of their subs, in one round."""
+
+    async def blocks(self, *, after: bytes | None, limit: int) -> BlockPage:
+        """Return a page of all blocks, with about `limit` entries. Of a larger block, it has at most `MAX_READ` entries."""
 
     async def size(self, lookup: Lookup) -> int:
         """Return the number of entries of a look-up that has more than `MAX_BLOCK`, or a lower bound above 10,000."""

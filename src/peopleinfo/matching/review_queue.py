@@ -18,7 +18,7 @@ from peopleinfo.people.person import is_id, timestamp
 from peopleinfo.people.store import PAGE_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from peopleinfo.matching.candidates import Candidate
@@ -149,13 +149,13 @@ class Review:
     async def add(self, person_id: str) -> Matched:
         """Add the probable duplicates of a stored record to the queue, and return its duplicates. Raises PersonNotFound."""
         found = await self._matches.duplicates(person_id, _OPTIONS)
-        await self.open(person_id, found)
+        await self.open(person_id, found.match.candidates)
         return found
 
-    async def open(self, person_id: str, found: Matched) -> int:
+    async def open(self, person_id: str, candidates: Iterable[Candidate]) -> int:
         """Add the probable candidates of a record to the queue; return how many pairs are new or have another grade."""
-        candidates = [one for one in found.match.candidates if at_least(one.grade, _LEAST)]
-        return sum([await self._open(self._link_of(person_id, candidate)) for candidate in candidates])
+        probable = [one for one in candidates if at_least(one.grade, _LEAST)]
+        return sum([await self._open(self._link_of(person_id, candidate)) for candidate in probable])
 
     def _link_of(self, person_id: str, candidate: Candidate) -> Link:
         first, second = sorted((person_id, candidate.person_id))

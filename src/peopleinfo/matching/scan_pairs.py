@@ -1,31 +1,26 @@
-"""Comparison of all records of a store with each other: each pair once, many records at a time."""
+"""Comparison of all records of a store with each other, in the order of the match index."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from peopleinfo.matching.blocking_keys import NAME, SURNAME, key_values
-from peopleinfo.matching.candidate_selection import MIN_FETCHED, hits, select
-from peopleinfo.matching.candidates import Candidate, Match, candidate_of
-from peopleinfo.matching.match_index import look_up
-from peopleinfo.matching.match_service import Matched
-from peopleinfo.matching.scoring import are_relatives, score
+from peopleinfo.matching.block_pairs import BirthdateKeys, compared_pairs, selects
+from peopleinfo.matching.blocking_keys import Lookup, key_values
+from peopleinfo.matching.candidates import Candidate, candidate_of
+from peopleinfo.matching.match_index import MAX_READ, Block
+from peopleinfo.matching.scoring import are_relatives, best_score, score
 from peopleinfo.people.person import decode_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from peopleinfo.matching.candidate_selection import Hit
-    from peopleinfo.matching.frequencies import Frequencies
+    from peopleinfo.matching.block_pairs import Pair
+    from peopleinfo.matching.blocking_keys import KeyKind
+    from peopleinfo.matching.match_index import FoundEntry
     from peopleinfo.matching.match_record import MatchRecord
     from peopleinfo.matching.match_service import MatchService
-    from peopleinfo.matching.scoring import Score
 
-_MIN_FETCHED: Final = MIN_FETCHED + 1  # a stored record finds itself
-_COMPARED_KINDS: Final = (
-    "birthdate",
-    "surname_address",
-)  # keys of people that are compared even if they are no candidates
+_TYPED: Final = 3  # people from which the kind of a key is read; the entries of others may be outdated
 
 
 class Person(NamedTuple):
@@ -35,57 +30,89 @@ class Person(NamedTuple):
     record: MatchRecord
 
 
-class Compared(NamedTuple):
-    """The candidates of a record, and the number of relatives, as both records of a pair would count them."""
+class ComparedPair(NamedTuple):
+    """Two records that may be of one person, or are relatives (`scoring.are_relatives`)."""
 
     person_id: str
-    candidates: list[Candidate]
-    relatives: int
-    examined: int
-
-    @property
-    def matched(self) -> Matched:
-        """The candidates in the form of a match."""
-        return Matched(Match(self.candidates, 0, self.examined, []), {})
+    candidate: Candidate | None
+    """The other record; None if the score is too low."""
+    are_relatives: bool
+    is_first: bool
+    """Whether no other key of the two records finds the pair before this one."""
 
 
-class _Selected(NamedTuple):
-    """The people to compare with a record, by reference, and how many records of the pair see it: 2 if only the first one reports it."""
+class _KindedBlock(NamedTuple):
+    """A block with the kind of its key, and with the entries of the birthdate with day and month swapped."""
 
-    seen: dict[bytes, int]
-    own: bytes | None
-    """The reference to the record itself, None if it is not known yet."""
+    lookup: Lookup
+    entries: list[FoundEntry]
+    swapped: list[FoundEntry]
 
-    def others(self, person: Person, fetched: Mapping[bytes, Person]) -> dict[Person, int]:
-        """Return the fetched people, without the record itself and the people that report the pair."""
-        found = {ref: other for ref in self.seen if (other := fetched.get(ref))}
-        own = self.own or next((ref for ref, other in found.items() if other.person_id == person.person_id), b"")
-        return {found[ref]: records for ref, records in _reported(self.seen, own).items() if ref in found}
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the pairs to compare. The block of the swapped birthdate has its own pairs."""
+        others = set(self.swapped)
+        for pair in compared_pairs(self.lookup, [*self.entries, *self.swapped]):
+            if not others.issuperset(pair):
+                yield pair
 
 
 class PairFinder:
-    """Compares stored records with all others. A pair has one score, whichever record comes first."""
+    """Compares the people of blocks. A pair has one score, whichever record comes first."""
 
     def __init__(self, matches: MatchService, *, threshold: float) -> None:
         """`threshold` is the lowest score of a candidate."""
         self._matches = matches
         self._threshold = threshold
+        self._birthdates = BirthdateKeys(matches.hasher)
 
-    async def compare(self, bodies: Sequence[bytes]) -> list[Compared]:
-        """Compare records, given as JSON, with their candidates. One of the two records reports a pair."""
-        people = [self._person(body) for body in bodies]
-        index, hasher = self._matches.index, self._matches.hasher
-        met, _ = await look_up(index, hasher, [person.record for person in people])
-        is_complete = await index.is_complete()
-        selected = [
-            _select(person.record, hasher.sub(person.record), hits(found), finds_itself=is_complete)
-            for person, found in zip(people, met, strict=True)
+    async def compare(self, blocks: Sequence[Block]) -> list[ComparedPair]:
+        """Compare the people of blocks, and return the pairs of candidates and of relatives."""
+        found = []
+        kinded = [*await self._with_birthdates(blocks), *await self._of_other_kinds(blocks)]
+        pairs = [(block.lookup, list(block.pairs())) for block in kinded]
+        people = await self._fetch({entry.ref for _, listed in pairs for pair in listed for entry in pair})
+        for lookup, listed in pairs:
+            for entry, other in listed:
+                if (person := people.get(entry.ref)) and (partner := people.get(other.ref)):
+                    found.append(await self._compare(lookup, person, partner))
+        return [one for one in found if one is not None]
+
+    async def _with_birthdates(self, blocks: Sequence[Block]) -> list[_KindedBlock]:
+        """Return the blocks of birthdates that have a pair. The lower one of two swapped birthdates has the entries of both."""
+        known = [(block, born) for block in blocks if (born := self._birthdates.of(block.key, block.entries[0].sub))]
+        lookups = [
+            Lookup("birthdate", born.swapped) for block, born in known if born.swapped and block.key < born.swapped
         ]
-        fetched = await self._fetch({ref for found in selected for ref in found.seen})
-        return [
-            await self._compare(person, found.others(person, fetched))
-            for person, found in zip(people, selected, strict=True)
+        swapped = dict(
+            zip(
+                (lookup.key for lookup in lookups), await self._matches.index.find(lookups, limit=MAX_READ), strict=True
+            )
+        )
+        kinded = [
+            _KindedBlock(Lookup("birthdate", block.key), block.entries, swapped.get(born.swapped or b"", []))
+            for block, born in known
         ]
+        return [block for block in kinded if 1 < len(block.entries) + len(block.swapped) < MAX_READ]
+
+    async def _of_other_kinds(self, blocks: Sequence[Block]) -> list[_KindedBlock]:
+        """Return the other blocks that have a pair. A record shows the kind of the key."""
+        others = [
+            block
+            for block in blocks
+            if 1 < len(block.entries) < MAX_READ and not self._birthdates.of(block.key, block.entries[0].sub)
+        ]
+        people = await self._fetch({entry.ref for block in others for entry in block.entries[:_TYPED]})
+        kinds = (
+            (block, self._kind(block.key, (people.get(entry.ref) for entry in block.entries[:_TYPED])))
+            for block in others
+        )
+        return [_KindedBlock(Lookup(kind, block.key), block.entries, []) for block, kind in kinds if kind]
+
+    def _kind(self, key: bytes, people: Iterable[Person | None]) -> KeyKind | None:
+        return next((kind for person in people if person and (kind := self._keys(person.record).get(key))), None)
+
+    def _keys(self, record: MatchRecord) -> dict[bytes, KeyKind]:
+        return {self._matches.hasher.key(kind, value): kind for kind, value in key_values(record)}
 
     async def _fetch(self, refs: Iterable[bytes]) -> dict[bytes, Person]:
         listed = list(refs)
@@ -95,44 +122,23 @@ class PairFinder:
     def _person(self, body: bytes) -> Person:
         return Person(decode_header(body).person_id, self._matches.record(body))
 
-    async def _compare(self, person: Person, others: Mapping[Person, int]) -> Compared:
-        if not others:
-            return Compared(person.person_id, [], 0, 0)
-        record = person.record
-        frequencies = await self._matches.frequencies(record, [other.record for other in others])
-        scores = {other: score(record, other.record, frequencies) for other in others}
-        relatives = sum(others[other] for other, found in scores.items() if are_relatives(found.evidence))
-        candidates = [one for other, found in scores.items() if (one := self._candidate(other, found, frequencies))]
-        return Compared(person.person_id, candidates, relatives, len(others))
+    async def _compare(self, lookup: Lookup, person: Person, other: Person) -> ComparedPair | None:
+        """Return a pair that is worth reporting. Most pairs are excluded before their addresses are compared."""
+        p, q = person.record, other.record
+        frequencies = await self._matches.frequencies(p, ())
+        best = best_score(p, q, frequencies)
+        if not are_relatives(best.evidence) and not candidate_of("", best, frequencies, self._threshold):
+            return None
+        frequencies = await self._matches.frequencies(p, (q,))
+        found = score(p, q, frequencies)
+        candidate = candidate_of(other.person_id, found, frequencies, self._threshold)
+        relatives = are_relatives(found.evidence)
+        if candidate is None and not relatives:
+            return None
+        return ComparedPair(person.person_id, candidate, relatives, self._is_first(lookup.key, p, q))
 
-    def _candidate(self, other: Person, found: Score, frequencies: Frequencies) -> Candidate | None:
-        candidate = candidate_of(other.person_id, found, frequencies)
-        return candidate if candidate and candidate.score >= self._threshold else None
-
-
-def _select(record: MatchRecord, sub: bytes, found: dict[bytes, Hit], *, finds_itself: bool) -> _Selected:
-    """Return the people to fetch for a record.
-
-    Of the others, only people with the same birthdate can be probable, and people with the same surname at one address relatives.
-    With `finds_itself`, the only person with the keys and the sub of the record is the record, which is not fetched.
-    """
-    kinds = frozenset(kind for kind, _ in key_values(record))
-    alike = [ref for ref, hit in found.items() if hit.sub == sub and hit.kinds == kinds] if finds_itself else []
-    own = alike[0] if len(alike) == 1 else None
-    has_names = _has_names(sub)
-    seen = {
-        ref: 1 + (has_names and _has_names(found[ref].sub))
-        for ref, is_candidate in select(sub, found, _MIN_FETCHED)
-        if is_candidate or not found[ref].kinds.isdisjoint(_COMPARED_KINDS)
-    }
-    return _Selected(seen if own is None else _reported(seen, own), own)
-
-
-def _reported(seen: Mapping[bytes, int], own: bytes) -> dict[bytes, int]:
-    """Return the people of the pairs that a record reports: the first record of a pair, or the only one that sees the other."""
-    return {ref: records for ref, records in seen.items() if ref > own or (records == 1 and ref != own)}
-
-
-def _has_names(sub: bytes) -> bool:
-    """Return whether a record has both names. Two such records find each other, or neither finds the other one."""
-    return any(sub[NAME]) and any(sub[SURNAME])
+    def _is_first(self, key: bytes, p: MatchRecord, q: MatchRecord) -> bool:
+        hasher = self._matches.hasher
+        sub, other_sub, keys, other_keys = hasher.sub(p), hasher.sub(q), self._keys(p), self._keys(q)
+        shared = [each for each, kind in keys.items() if each in other_keys and selects(kind, sub, other_sub)]
+        return not shared or key == min(shared)

@@ -113,6 +113,16 @@ def score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
     return Score((*evidence, *identifiers), reliable)
 
 
+def best_score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
+    """Return a score that the pair does not exceed, without the costly comparison of the words of addresses."""
+    evidence, _ = _names(p, q, frequencies)
+    if birthdate := field_comparison.birthdates(p, q):
+        evidence.append(_birthdate(birthdate, frequencies.birthdate(p.birthdate)))
+    if (p.numbers or p.words) and (q.numbers or q.words):
+        evidence.append(_OTHER_NUMBERS if p.numbers.isdisjoint(q.numbers) else _SAME_NUMBER)
+    return Score((*evidence, *_identifiers(p, q)), reliable=True)
+
+
 def are_relatives(evidence: tuple[Evidence, ...]) -> bool:
     """Return whether a pair counts as two relatives: different first names, one surname and one address."""
     agreements = {item.field: item.agreement for item in evidence}
@@ -135,6 +145,17 @@ def _evidence(field: str, agreement: str, weights: Weights, frequency: float = 1
 def _fixed_evidence(field: str, agreement: str, weights: Weights) -> Evidence:
     because = BECAUSE.get((field, agreement)) or BECAUSE_IDENTIFIER[agreement]
     return Evidence(field, agreement, weights.bits, weights.against_relatives, because)
+
+
+def _best_address(agreement: str) -> Evidence:
+    """Return evidence that exceeds that of an address with this agreement or a weaker one."""
+    weaker = list(ADDRESS)[list(ADDRESS).index(agreement) :]
+    against_relatives = max(ADDRESS[each].against_relatives for each in weaker)
+    return replace(_evidence("person_address", agreement, ADDRESS[agreement]), against_relatives=against_relatives)
+
+
+_SAME_NUMBER: Final = _best_address("same")
+_OTHER_NUMBERS: Final = _best_address("part")
 
 
 def _birthdate(agreement: str, share: float) -> Evidence:

@@ -23,7 +23,7 @@ from peopleinfo.matching.match_entries import MatchEntries
 from peopleinfo.people.index_entries import BIRTHDATE, IDENTIFIER, MAX_WORD, NAME, keys_and_order, map_words, name_of
 from peopleinfo.people.similarity import MAX_SOUND_DIFFERENCE, bucket_keys
 from peopleinfo.people.words import is_cjk
-from peopleinfo.stores.dynamodb.items import ItemKey, bytes_attr, item_key_of
+from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_key_of
 from peopleinfo.stores.search_words import ORDER_CODE, code_of, word_coder
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ _MAX_SORT_KEY: Final = 1_024  # bytes
 _MAX_WORD: Final = 256  # bytes; a longer word is hashed
 _HASH_SIZE: Final = 8  # bytes
 _ENTRY, _WORD, _MATCH = b"x", b"v", b"m"
+# Arguments of a scan that returns the keys of the match entries, and of few other items.
+MATCH_ENTRIES: Final = {
+    "FilterExpression": "begins_with(pk, :match)",
+    "ExpressionAttributeValues": {":match": binary(_MATCH)},
+    "ProjectionExpression": "pk, sk",
+}
 STARTS: Final = b"name starts"
 _COLLAPSED, _SOUND = "=", "~"  # first letters of keys of similar words
 
@@ -140,6 +146,12 @@ def is_entry(item: Item) -> bool:
 def match_range(lookup: MatchLookup) -> KeyRange:
     """Return the range of the match entries of a lookup."""
     return KeyRange(_MATCH + lookup.key, lookup.prefix or b"\0", lookup.prefix + b"\xff" * (SUB_SIZE + BLOCK_SIZE))
+
+
+def match_key(key: ItemKey) -> bytes | None:
+    """Return the match key of an item; None if it is no match entry."""
+    is_entry = key.pk[:1] == _MATCH and len(key.pk) == len(_MATCH) + KEY_SIZE
+    return key.pk[len(_MATCH) :] if is_entry else None
 
 
 def is_word(item: Item) -> bool:

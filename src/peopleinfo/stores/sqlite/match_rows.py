@@ -8,6 +8,8 @@ from typing import Final
 from peopleinfo.matching.blocking_keys import SUB_SIZE
 
 _KIND: Final = "m"  # of the key
+FIRST_KEY: Final = _KIND.encode()  # before all keys of entries
+AFTER_KEYS: Final = chr(ord(_KIND) + 1)
 _STANDARD: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _IN_ORDER: Final = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"  # of the bytes
 _ENCODE: Final = bytes.maketrans(_STANDARD, _IN_ORDER)
@@ -17,6 +19,11 @@ _DECODE: Final = bytes.maketrans(_IN_ORDER, _STANDARD)
 def key_text(key: bytes) -> str:
     """Return the key of the row of an entry."""
     return _KIND + sub_text(key)
+
+
+def key_of(text: str) -> bytes:
+    """Return the key of the entry in a row."""
+    return sub_of(text.removeprefix(_KIND))
 
 
 def sub_text(sub: bytes) -> str:
