@@ -23,7 +23,7 @@ from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.people.history import Operation, Origin
 from peopleinfo.people.history_service import HistoryService
 from peopleinfo.people.idempotency import ClientKey
-from peopleinfo.people.service import always_allow
+from peopleinfo.people.preconditions import always_allow
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.items import PARTITION, bytes_attr
 from peopleinfo.stores.dynamodb.search_entries import data_of

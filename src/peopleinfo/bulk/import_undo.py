@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.import_log import ImportBatch, ImportEntry, ImportLog
     from peopleinfo.people.person import StoredPerson
-    from peopleinfo.people.service import PeopleService, Precondition
+    from peopleinfo.people.preconditions import Precondition
+    from peopleinfo.people.service import PeopleService
 
 _CONCURRENT: Final = 50  # people that are undone at the same time
 _MAX_ATTEMPTS: Final = 5  # for a person that another process changes or undoes at the same time

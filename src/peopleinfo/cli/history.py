@@ -80,7 +80,7 @@ async def _version(settings: Settings, person_id: str, version: int) -> StoredPe
 
 async def _restore(settings: Settings, person_id: str, version: int) -> StoredPerson:
     from peopleinfo.app import open_audit_file, open_history
-    from peopleinfo.people.service import always_allow
+    from peopleinfo.people.preconditions import always_allow
     from peopleinfo.privacy.audit import COMMAND, audited_command
 
     async with AsyncExitStack() as stack:

@@ -31,7 +31,7 @@ from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_new, check_patch, redact
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.people.person import StoredPerson, is_id
-from peopleinfo.people.service import always_allow
+from peopleinfo.people.preconditions import always_allow
 from peopleinfo.people.store import PAGE_SIZE
 from peopleinfo.telemetry.access_log import count_reads
 
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from peopleinfo.auth.principal import Principal
     from peopleinfo.http.middleware.audit import RequestAudit
     from peopleinfo.http.middleware.request_limits import RateLimiter
-    from peopleinfo.people.service import PeopleService, Precondition
+    from peopleinfo.people.preconditions import Precondition
+    from peopleinfo.people.service import PeopleService
 
 _READS: Final = "/v1/people/batch-get"
 _READ_COST: Final = 1  # units of a read by id

@@ -11,7 +11,7 @@ from peopleinfo.errors import PersonNotFound, VersionConflict
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from peopleinfo.people.service import Precondition
+    from peopleinfo.people.preconditions import Precondition
     from peopleinfo.people.store import PersonStore
     from peopleinfo.people.trash import Trash
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from peopleinfo.people.history import ChangePage, PersonVersion, VersionSummary
-    from peopleinfo.people.service import Precondition
+    from peopleinfo.people.preconditions import Precondition
 
 
 _PAGE_LIMIT: Final = 100

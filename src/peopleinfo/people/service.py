@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import repeat
@@ -35,29 +34,25 @@ from peopleinfo.people.person import (
     person_data_from_fields,
     split_record,
 )
+from peopleinfo.people.preconditions import always_allow
 from peopleinfo.people.search_index import MAX_HITS
 from peopleinfo.people.store import MAX_HIDDEN_PAGE, PAGE_SIZE, CacheStatus, Creation, Page
 from peopleinfo.people.text_search import PeopleSearch, SearchResult
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from datetime import date, datetime
 
     from peopleinfo.people.idempotency import ClientKey
     from peopleinfo.people.person_filter import PersonFilter
+    from peopleinfo.people.preconditions import Precondition
     from peopleinfo.people.search_index import SearchIndex
     from peopleinfo.people.store import CachedReader, PersonStore
     from peopleinfo.people.text_query import Query
     from peopleinfo.people.trash import Trash
 
-Precondition = Callable[["StoredPerson"], None]
-"""Called with the current record before a change; raises an error to reject the change."""
 _SCAN_LIMIT: Final = 1_000  # records per page of `iter_pages`
 _SELECTED_LIMIT: Final = 100  # records per page of `iter_selected`
-
-
-def always_allow(_: StoredPerson) -> None:
-    """Accept any record: the precondition of an unconditional change."""
 
 
 class PeopleService:

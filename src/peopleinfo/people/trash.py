@@ -15,7 +15,7 @@ from peopleinfo.people.person import NAME_FIELDS, StoredPerson, decode_fields, t
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from peopleinfo.people.service import Precondition
+    from peopleinfo.people.preconditions import Precondition
 
 _REMEDY: Final = "correct or delete that person, then restore again"
 

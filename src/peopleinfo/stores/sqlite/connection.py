@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from peopleinfo.errors import StoreMissing
 from peopleinfo.stores.sqlite import schema
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT: Final = 5.0  # seconds that a write waits for a write of another process
 MAX_LOG_SIZE: Final = 40 * 1024 * 1024  # bytes of the write-ahead log that SQLite keeps for reuse
 _CACHE_KIB: Final = 16 * 1024  # page cache of each connection
+
+
+class ReadInThread(Protocol):
+    """Function that runs a read in another thread, with a connection of that thread."""
+
+    def __call__(self, read: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        """Return the result of `read`, and raise its errors."""
 
 
 def connect(path: Path, application: int = schema.APPLICATION_ID) -> sqlite3.Connection:

@@ -15,6 +15,7 @@ from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.duplicate_links import erase_links
 from peopleinfo.stores.sqlite.merge_rows import missing, outermost, take_merged
 from peopleinfo.stores.sqlite.search_entries import delete_people
+from peopleinfo.stores.sqlite.unused_keys import delete_unused_keys
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,7 +31,6 @@ T = TypeVar("T")
 _FORGET_ID: Final = "DELETE FROM foreign_ids WHERE person_id = ?"
 _CLEAR_RESPONSES: Final = "UPDATE once SET answer = NULL WHERE seq = ?"
 _NOTE_KEY: Final = "INSERT OR IGNORE INTO unused_keys VALUES (?)"
-_DELETE_KEYS: Final = "DELETE FROM person_keys WHERE seq IN (SELECT seq FROM unused_keys)"
 
 _FOREIGN_IDS: Final = "SELECT person_id FROM foreign_ids WHERE seq IN (SELECT value FROM json_each(?))"
 _PURGE: Final = (
@@ -124,9 +124,3 @@ def purge_people(db: sqlite3.Connection, seqs: list[int], id_of: Callable[[int],
     for statement in _PURGE:
         db.execute(statement, values)
     delete_people(db, *values)
-
-
-def delete_unused_keys(db: sqlite3.Connection) -> None:
-    """Delete the keys of erased people. Safe to repeat."""
-    if db.execute(_DELETE_KEYS).rowcount or db.execute("SELECT 1 FROM unused_keys").fetchone():
-        db.execute("DELETE FROM unused_keys")

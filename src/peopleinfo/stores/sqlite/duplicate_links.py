@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.matching.duplicate_links import Link, LinkState
     from peopleinfo.matching.scoring import Grade
-    from peopleinfo.stores.sqlite.search_index import Run
+    from peopleinfo.stores.sqlite.connection import ReadInThread
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 _RANKS: Final = {grade: rank for rank, (grade, _) in enumerate(GRADES)}
@@ -44,7 +44,7 @@ _decode_position: Final = msgspec.msgpack.Decoder(_Position).decode
 class SqliteLinks:
     """Pairs of records in the file."""
 
-    def __init__(self, run: Run, writer: GroupCommitWriter) -> None:
+    def __init__(self, run: ReadInThread, writer: GroupCommitWriter) -> None:
         """`run` runs a read in the thread of long reads."""
         self._run = run
         self._writer = writer

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peopleinfo.matching.blocking_keys import Lookup
-    from peopleinfo.stores.sqlite.search_index import Run, SqliteSearchIndex
+    from peopleinfo.stores.sqlite.connection import ReadInThread
+    from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 _FIND: Final = """
@@ -33,7 +34,7 @@ _SIZE: Final = "SELECT count(*) FROM search_entries WHERE key = ? AND names BETW
 class SqliteMatchIndex:
     """Look-ups among the match entries, and the statistics of the people."""
 
-    def __init__(self, run: Run, writer: GroupCommitWriter, search: SqliteSearchIndex) -> None:
+    def __init__(self, run: ReadInThread, writer: GroupCommitWriter, search: SqliteSearchIndex) -> None:
         """`run` runs a read in the thread of long reads; `search` is the index that contains the entries."""
         self._run = run
         self._writer = writer

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peopleinfo.matching.merge_store import MergedVersion, MergeRecord
+    from peopleinfo.stores.sqlite.connection import ReadInThread
     from peopleinfo.stores.sqlite.merge_rows import MergeLogs
     from peopleinfo.stores.sqlite.search_entries import SearchEntries
-    from peopleinfo.stores.sqlite.trash import Run
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
 _IDS: Final = "SELECT merge_id FROM merges ORDER BY n"
@@ -33,7 +33,7 @@ class MergeArchive:
     def __init__(
         self,
         writer: GroupCommitWriter,
-        run: Run,
+        run: ReadInThread,
         seqs_of: Callable[[Sequence[str]], list[int]],
         now: Callable[[], datetime],
         entries: SearchEntries,

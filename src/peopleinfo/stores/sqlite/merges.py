@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from peopleinfo.matching.merge_store import MergeWrite, RecordChange, UndoWrite
     from peopleinfo.people.person import PersonData
+    from peopleinfo.stores.sqlite.connection import ReadInThread
     from peopleinfo.stores.sqlite.deletion import Eraser
     from peopleinfo.stores.sqlite.history import Recorder
     from peopleinfo.stores.sqlite.merge_rows import MergeLogs
     from peopleinfo.stores.sqlite.person_keys import EncryptingWriter
     from peopleinfo.stores.sqlite.search_entries import SearchEntries
-    from peopleinfo.stores.sqlite.trash import Run
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
 
     class Replace(Protocol):
@@ -58,7 +58,7 @@ class SqliteMerges:
     def __init__(
         self,
         writer: GroupCommitWriter,
-        run: Run,
+        run: ReadInThread,
         seqs_of: Callable[[Sequence[str]], list[int]],
         now: Callable[[], datetime],
         *,

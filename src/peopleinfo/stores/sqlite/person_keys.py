@@ -20,9 +20,9 @@ from peopleinfo.errors import DecryptionFailed, StoreConfigurationError, StoreMi
 from peopleinfo.stores.sqlite import schema
 from peopleinfo.stores.sqlite.connection import attach, connect, make_private
 from peopleinfo.stores.sqlite.decrypted_pages import DecryptedPages
-from peopleinfo.stores.sqlite.deletion import delete_unused_keys
 from peopleinfo.stores.sqlite.files import path_of_keys
 from peopleinfo.stores.sqlite.paging import full_page
+from peopleinfo.stores.sqlite.unused_keys import delete_unused_keys
 
 if TYPE_CHECKING:
     import sqlite3

@@ -15,20 +15,13 @@ from peopleinfo.stores.sqlite.update_order import UpdateOrder
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Awaitable, Callable, Sequence
-    from typing import Protocol, TypeVar
+    from collections.abc import Sequence
 
     from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.people.people_list import NameRange, Place
     from peopleinfo.people.search_index import Lookup
+    from peopleinfo.stores.sqlite.connection import ReadInThread
     from peopleinfo.stores.sqlite.search_entries import SearchEntries
-
-    T = TypeVar("T")
-
-    class Run(Protocol):
-        """Runs a read in another thread."""
-
-        def __call__(self, read: Callable[[sqlite3.Connection], T]) -> Awaitable[T]: ...
 
 
 _SMALL: Final = 500  # entries of a key that are compared one by one
@@ -57,7 +50,7 @@ _Row = tuple[str, int]
 class SqliteSearchIndex:
     """The search index in a SQLite file."""
 
-    def __init__(self, run: Run, entries: SearchEntries, reader: sqlite3.Connection) -> None:
+    def __init__(self, run: ReadInThread, entries: SearchEntries, reader: sqlite3.Connection) -> None:
         """`run` runs a read in the thread of long reads; `reader` is the connection of the event loop."""
         self._run = run
         self._reader = reader

@@ -21,21 +21,14 @@ from peopleinfo.stores.sqlite.merge_rows import outermost
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Awaitable, Callable
-    from typing import Protocol, TypeVar
+    from collections.abc import Callable
 
+    from peopleinfo.stores.sqlite.connection import ReadInThread
     from peopleinfo.stores.sqlite.deletion import Eraser
     from peopleinfo.stores.sqlite.history import Recorder
     from peopleinfo.stores.sqlite.person_keys import EncryptingWriter
     from peopleinfo.stores.sqlite.search_entries import SearchEntries
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
-
-    T = TypeVar("T")
-
-    class Run(Protocol):
-        """Runs a read in another thread."""
-
-        def __call__(self, read: Callable[[sqlite3.Connection], T]) -> Awaitable[T]: ...
 
 
 _POSITION: Final = Struct(">QQ")  # time of the deletion and seq of the last person on a page
@@ -63,7 +56,7 @@ class SqliteTrash:
     def __init__(
         self,
         writer: GroupCommitWriter,
-        run: Run,
+        run: ReadInThread,
         seq_of: Callable[[str], int],
         now: Callable[[], datetime],
         *,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from peopleinfo.people.index_entries import IndexPlan
-    from peopleinfo.stores.sqlite.search_index import Run
+    from peopleinfo.stores.sqlite.connection import ReadInThread
 
 _TIME: Final = "substr(body, -26, 24)"  # `encode_person` writes updated_at last
 _IS_READABLE: Final = "substr(body, 1, 1) = x'7B'"  # an opening brace
@@ -36,7 +36,7 @@ _FIRST: Final[_Position] = (b"\xff", 0)  # after every time
 class UpdateOrder:
     """Reads the index."""
 
-    def __init__(self, run: Run, plan: IndexPlan) -> None:
+    def __init__(self, run: ReadInThread, plan: IndexPlan) -> None:
         """`run` runs a read in the thread of long reads."""
         self._run = run
         self._plan = plan
