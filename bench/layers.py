@@ -39,7 +39,7 @@ LAYERS = {
     "store": r"peopleinfo/(crypto|stores/sqlite)/|peopleinfo/stores/dynamodb/(?!http\.py)|aiodynamo/",
     "record and rules": r"peopleinfo/people/",
     "HTTP API": r"peopleinfo/http/(?!uvicorn_|shutdown|bodies)|peopleinfo/app\.py",
-    "framework (Falcon)": r"falcon/|peopleinfo/http/bodies\.py|<string>",
+    "framework (Falcon)": r"falcon/|peopleinfo/http/(bodies|falcon_app)\.py|<string>",
     "sending the response (system)": r"_Cycle\._end .*http/uvicorn_protocol\.py",
     "HTTP server (uvicorn, httptools)": r"uvicorn/(?!server|_compat)|peopleinfo/http/(uvicorn_\w+|shutdown)\.py",
     "Redis client (system)": r"cached/pipelined_connection\.py|redis/",

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from peopleinfo.auth.rate_limit import TokenBuckets
     from peopleinfo.bulk.import_history import ImportHistory
     from peopleinfo.bulk.importer import ImportTarget
-    from peopleinfo.http.bodies import App
     from peopleinfo.http.cursors import ChangeTokens
+    from peopleinfo.http.falcon_app import App
     from peopleinfo.http.fast_reads import FastReads
     from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.services import Services

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from peopleinfo.__main__ import main
 from peopleinfo.formats.export import Export
-from peopleinfo.http.bodies import App
+from peopleinfo.http.falcon_app import App
 from peopleinfo.http.people import PersonResource
 from peopleinfo.people.strict_json import parse
 from peopleinfo.stores.sqlite.store import SqliteStore

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peopleinfo.errors import InvalidJson, Overloaded
-from peopleinfo.http import bodies, memory_budget
+from peopleinfo.http import bodies, falcon_app, memory_budget, request_headers
 from peopleinfo.http.openapi.operations import OPERATIONS
 from peopleinfo.people import strict_json
 from tests.http.fhir_outcomes import as_problem
@@ -151,14 +151,14 @@ def test_body_is_not_awaited_before_the_client_is_authenticated(protected: httpx
 )
 def test_cookie_is_found_among_other_cookies(other_cookies: str) -> None:
     request = Request(testing.create_scope(headers={"Cookie": f"{other_cookies} wanted=found; wanted=later"}), None)  # type: ignore[arg-type]
-    assert bodies.cookie(request, "wanted") == "found"
-    assert bodies.cookie(request, "missing") is None
+    assert request_headers.cookie(request, "wanted") == "found"
+    assert request_headers.cookie(request, "missing") is None
 
 
 @pytest.mark.parametrize("header", ["xwanted=no; a=wanted=no", "unwanted=no;wanted2=no", "wanted"])
 def test_cookie_whose_name_is_part_of_another_one_is_not_found(header: str) -> None:
     request = Request(testing.create_scope(headers={"Cookie": header}), None)  # type: ignore[arg-type]
-    assert bodies.cookie(request, "wanted") is None
+    assert request_headers.cookie(request, "wanted") is None
 
 
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
@@ -175,7 +175,7 @@ def test_target_is_invalid_exactly_if_its_escapes_are_not_utf_8(parts: list[str]
         is_valid = True
     except UnicodeDecodeError:
         is_valid = False
-    assert (bodies.target_error({"query_string": text, "raw_path": b"/"}) is None) == is_valid
+    assert (falcon_app.target_error({"query_string": text, "raw_path": b"/"}) is None) == is_valid
 
 
 def test_long_accept_is_rejected(protected: httpx.Client) -> None:

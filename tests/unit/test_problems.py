@@ -14,7 +14,7 @@ import peopleinfo
 from peopleinfo.crypto.master_key import WrongMasterKey
 from peopleinfo.errors import FieldError, PeopleInfoError, StoreConfigurationError, Unavailable
 from peopleinfo.http import problems
-from peopleinfo.http.bodies import App
+from peopleinfo.http.falcon_app import App
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

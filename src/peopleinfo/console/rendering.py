@@ -11,8 +11,8 @@ from peopleinfo import __version__
 from peopleinfo.auth.principal import ANONYMOUS, Principal, Scope
 from peopleinfo.console import static_files
 from peopleinfo.formats import headings
-from peopleinfo.http.bodies import cookie
 from peopleinfo.http.html_headers import HTML_HEADERS
+from peopleinfo.http.request_headers import cookie
 
 if TYPE_CHECKING:
     from falcon.asgi import Request, Response

@@ -11,7 +11,7 @@ from peopleinfo.console.pages import PAGES, PageNotFoundResource, PageResource, 
 from peopleinfo.console.rendering import LOGIN_PATH, PROVIDER_PATH
 
 if TYPE_CHECKING:
-    from peopleinfo.http.bodies import App
+    from peopleinfo.http.falcon_app import App
     from peopleinfo.http.services import Services
 
 

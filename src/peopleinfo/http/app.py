@@ -9,7 +9,7 @@ import falcon
 import falcon.asgi
 
 from peopleinfo.http import problems, routes
-from peopleinfo.http.bodies import App
+from peopleinfo.http.falcon_app import App
 from peopleinfo.http.memory_budget import BODIES
 from peopleinfo.http.middleware.audit import AuditMiddleware
 from peopleinfo.http.middleware.auth import AuthMiddleware

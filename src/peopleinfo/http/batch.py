@@ -26,7 +26,8 @@ from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.request_limits import cost
 from peopleinfo.http.openapi.operations import FIELD_ACCESS_OPERATIONS
 from peopleinfo.http.openapi.trash_operations import ERASE_PERSON
-from peopleinfo.http.people import is_fresh, set_private
+from peopleinfo.http.request_headers import is_fresh
+from peopleinfo.http.responses import set_private
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_new, check_patch, redact
 from peopleinfo.people.idempotency import ClientKey

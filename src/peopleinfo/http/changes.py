@@ -10,11 +10,11 @@ import msgspec
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldError, InvalidSearch
-from peopleinfo.http.bodies import wait_for_disconnect
+from peopleinfo.http.falcon_app import wait_for_disconnect
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.auth import credential_of
-from peopleinfo.http.people import set_private
+from peopleinfo.http.responses import set_private
 from peopleinfo.http.search_params import parse_limit, parse_number
 from peopleinfo.people import strict_json
 from peopleinfo.people.change_watch import MAX_WAIT, ChangeWatch

@@ -18,8 +18,8 @@ from falcon.uri import parse_query_string
 
 from peopleinfo.auth.principal import ANONYMOUS, Scope
 from peopleinfo.errors import AuditUnavailable, InvalidSearch, PeopleInfoError
-from peopleinfo.http.bodies import target_error
 from peopleinfo.http.client_address import address_of
+from peopleinfo.http.falcon_app import target_error
 from peopleinfo.http.fast_headers import KnownHeaders, forwarded_for
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.search_params import parse_query

@@ -10,8 +10,9 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch, PersonMerged, PersonNotFound
 from peopleinfo.http import etags
-from peopleinfo.http.bodies import FORM, FORM_SIZE, JSON, MAX_PARAMETERS, preferred, read_body, read_json
+from peopleinfo.http.bodies import FORM, FORM_SIZE, JSON, read_body, read_json
 from peopleinfo.http.etags import EvaluatesConditions
+from peopleinfo.http.falcon_app import MAX_PARAMETERS
 from peopleinfo.http.fhir_documents import (
     PATH,
     Entry,
@@ -27,7 +28,9 @@ from peopleinfo.http.fhir_search import PatientFilter, PatientSearch, parse_iden
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.openapi.operation_types import FHIR
-from peopleinfo.http.people import is_fresh, outermost_survivor, set_cache_status, set_private
+from peopleinfo.http.people import outermost_survivor
+from peopleinfo.http.request_headers import is_fresh, preferred
+from peopleinfo.http.responses import set_cache_status, set_private
 from peopleinfo.http.sessions import is_over_tls
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search, redact

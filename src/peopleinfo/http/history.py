@@ -10,7 +10,7 @@ from peopleinfo.http.bodies import read_json
 from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.people import set_person, set_private
+from peopleinfo.http.responses import set_person, set_private
 from peopleinfo.http.search_params import MAX_VERSION, parse_number, parse_page
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact

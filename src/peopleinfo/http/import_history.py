@@ -10,7 +10,7 @@ import msgspec
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import ImportNotFound
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.people import set_private
+from peopleinfo.http.responses import set_private
 from peopleinfo.http.search_params import parse_page
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import is_id

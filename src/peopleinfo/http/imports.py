@@ -24,7 +24,7 @@ from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.openapi.import_schemas import ImportDuplicate, ImportResult, InputWarning
 from peopleinfo.http.openapi.operation_types import NDJSON
 from peopleinfo.http.openapi.schemas import Reason
-from peopleinfo.http.people import idempotency_key
+from peopleinfo.http.request_headers import idempotency_key
 from peopleinfo.http.request_stream import DigestStream
 from peopleinfo.people import strict_json
 from peopleinfo.telemetry.metrics import BULK_OPERATIONS, IMPORTED

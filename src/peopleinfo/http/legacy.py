@@ -12,7 +12,8 @@ from peopleinfo.http import problems
 from peopleinfo.http.bodies import read_body
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.people import is_fresh, set_cache_status, set_private
+from peopleinfo.http.request_headers import is_fresh
+from peopleinfo.http.responses import set_cache_status, set_private
 from peopleinfo.http.search_params import parse_search
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_new, check_search

@@ -9,7 +9,7 @@ from peopleinfo.http.bodies import read_json
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.openapi.duplicates_schemas import MAX_COUNT
-from peopleinfo.http.people import set_private
+from peopleinfo.http.responses import set_private
 from peopleinfo.http.search_params import parse_number
 from peopleinfo.matching.candidates import DEFAULT_COUNT
 from peopleinfo.matching.match_service import DEFAULT_OPTIONS, MatchOptions, encode

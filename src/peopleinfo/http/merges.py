@@ -9,7 +9,8 @@ import msgspec
 from peopleinfo.errors import FieldError, InvalidMerge
 from peopleinfo.http.bodies import read_json
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.people import idempotency_key, set_private
+from peopleinfo.http.request_headers import idempotency_key
+from peopleinfo.http.responses import set_private
 from peopleinfo.http.search_params import MAX_VERSION, parse_number
 from peopleinfo.matching.merge_rules import Keep
 from peopleinfo.matching.merge_service import MergeRequest

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import falcon
-
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldError, InvalidSearch, PersonMerged, PersonNotFound
 from peopleinfo.http import etags
@@ -17,14 +15,14 @@ from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.openapi.trash_operations import ERASE_PERSON
 from peopleinfo.http.problems import ProblemType, respond
+from peopleinfo.http.request_headers import idempotency_key, is_fresh
+from peopleinfo.http.responses import set_cache_status, set_person, set_private
 from peopleinfo.http.search_params import parse_query, parse_search
 from peopleinfo.http.text_search import PARAMETER, parse_text_search
 from peopleinfo.matching.errors import PossibleDuplicate
 from peopleinfo.people import strict_json
-from peopleinfo.people.field_access import check_new, check_patch, check_search, redact
-from peopleinfo.people.idempotency import ClientKey
+from peopleinfo.people.field_access import check_new, check_patch, check_search
 from peopleinfo.people.people_list import SORT_PARAMETERS
-from peopleinfo.people.store import CacheStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,11 +34,9 @@ if TYPE_CHECKING:
     from peopleinfo.http.search_params import CountedPage, SearchRequest
     from peopleinfo.matching.merge_service import MergeService
     from peopleinfo.people.people_list import PeopleList
-    from peopleinfo.people.person import StoredPerson
     from peopleinfo.people.service import PeopleService
     from peopleinfo.privacy.subject_export import PersonalDataExport
 
-_KEY_LENGTH: Final = 255
 _MERGED: Final = ProblemType(307, "merged", "Merged")
 
 
@@ -248,54 +244,8 @@ def _parse_erase(value: Any) -> bool:
     return bool(value == "true")
 
 
-def set_person(resp: Response, record: StoredPerson, hidden: frozenset[str] = frozenset()) -> None:
-    """Respond with a person and its entity tag."""
-    resp.data = redact(record.body, hidden) if hidden else record.body
-    resp.set_header("ETag", etags.etag(record.version, hidden))
-    set_private(resp)
-
-
-def set_private(resp: Response) -> None:
-    """Forbid shared caches to store a response with personal data; browsers must revalidate it."""
-    resp.set_header("Cache-Control", "private, no-cache")
-
-
-def is_fresh(req: Request) -> bool:
-    """Return whether the request bypasses the cache with `Cache-Control: no-cache` (RFC 9111)."""
-    return "no-cache" in (req.get_header("Cache-Control") or "").lower()
-
-
-def set_cache_status(req: Request, resp: Response, status: CacheStatus) -> None:
-    """Set the header Cache-Status (RFC 9211), and the cache status in the access log.
-
-    The size of a record affects whether the cache holds it. Principals with hidden fields therefore get no header.
-    """
-    req.context.source = status
-    if not req.context.principal.hidden_fields:
-        resp.set_header("Cache-Status", _CACHE_STATUS[status])
-
-
-_CACHE_STATUS: Final = {
-    CacheStatus.LOCAL: "peopleinfo; hit; detail=local",
-    CacheStatus.SHARED: "peopleinfo; hit; detail=shared",
-    CacheStatus.MISS: "peopleinfo; fwd=miss",
-    CacheStatus.BYPASS: "peopleinfo; fwd=bypass",
-    CacheStatus.REQUEST: "peopleinfo; fwd=request",
-}
-
-
 def _set_page(req: Request, resp: Response, page: CountedPage) -> None:
     if trail := audit_of(req):
         trail.set_people(page.people)
     resp.data = page.body
     set_private(resp)
-
-
-def idempotency_key(req: Request) -> ClientKey | None:
-    """Return the Idempotency-Key of the principal, or None. Raises HTTPBadRequest."""
-    key: str | None = req.get_header("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= _KEY_LENGTH:
-        raise falcon.HTTPBadRequest(
-            description=f"the header Idempotency-Key must have 1 to {_KEY_LENGTH} characters, for example a UUID"
-        )
-    return None if key is None else ClientKey(req.context.principal.name, key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from peopleinfo.http.bodies import read_json
-from peopleinfo.http.people import set_private
+from peopleinfo.http.responses import set_private
 from peopleinfo.http.search_params import parse_filters
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search

@@ -12,7 +12,7 @@ from peopleinfo import errors
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import InvalidCursor, InvalidInput
 from peopleinfo.http import fhir_documents
-from peopleinfo.http.bodies import Disconnected
+from peopleinfo.http.falcon_app import Disconnected
 from peopleinfo.http.openapi.operation_types import FHIR
 from peopleinfo.matching import errors as matching_errors
 from peopleinfo.people import strict_json

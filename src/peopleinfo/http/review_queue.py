@@ -12,7 +12,7 @@ from peopleinfo.http.bodies import read_json
 from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.people import set_private
+from peopleinfo.http.responses import set_private
 from peopleinfo.http.search_params import parse_page
 from peopleinfo.matching.duplicate_links import LinkState
 from peopleinfo.matching.match_service import encode_evidence

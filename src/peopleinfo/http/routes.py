@@ -27,7 +27,7 @@ from peopleinfo.http.trash import TrashedPersonResource, TrashResource
 from peopleinfo.telemetry.store_health import Health
 
 if TYPE_CHECKING:
-    from peopleinfo.http.bodies import App
+    from peopleinfo.http.falcon_app import App
     from peopleinfo.http.services import Services
 
 

@@ -13,7 +13,7 @@ from peopleinfo.auth.authenticator import STALE_KEY_TTL
 from peopleinfo.crypto.cipher import Cipher
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.errors import DecryptionFailed, Unavailable
-from peopleinfo.http.bodies import cookie
+from peopleinfo.http.request_headers import cookie
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.people import set_person, set_private
+from peopleinfo.http.responses import set_person, set_private
 from peopleinfo.http.search_params import parse_page
 from peopleinfo.people import strict_json
 from peopleinfo.people.trash import summary
