@@ -15,7 +15,7 @@ from peopleinfo.errors import ImportNotFound, ImportUndone, StoreUnavailable
 from peopleinfo.matching.merge_service import MergeRequest, MergeService
 from peopleinfo.people.history import HistoryLimits
 from peopleinfo.people.history_service import HistoryService
-from peopleinfo.people.import_log import ImportCounts, ImportState, LeftPerson, Reason
+from peopleinfo.people.import_log import ImportCounts, ImportState, LeftPerson, LeftReason
 from peopleinfo.people.service import PeopleService
 from tests.store_kinds import ALL_STORES, Clock, open_store, person_data, scan_all
 from tests.stores.test_repeated_import import object_rows
@@ -115,7 +115,7 @@ async def test_undo_lists_people_that_changed_since_and_leaves_them(store: Opene
 
     left = await undo(store, clock)
     assert set(left) == {
-        (created, Reason.CHANGED), (changed.person_id, Reason.CHANGED), (deleted.person_id, Reason.DELETED)
+        (created, LeftReason.CHANGED), (changed.person_id, LeftReason.CHANGED), (deleted.person_id, LeftReason.DELETED)
     }  # fmt: skip
     assert {one["person_surname"] for one in (await fields_by_id(store)).values()} == {"Edited", "Before"}
     assert (await newest(store, clock)).counts == ImportCounts(1, 3, 0, 1, 3)
@@ -130,7 +130,7 @@ async def test_undo_leaves_people_that_were_merged_since(store: OpenedStore, clo
     versions = {created: 1, older.person_id: 1}
     merged, _ = await merges.merge(MergeRequest(created, (older.person_id,), versions, {}))
     assert merged.merge_id is not None
-    assert await undo(store, clock) == [LeftPerson(created, Reason.CHANGED)]
+    assert await undo(store, clock) == [LeftPerson(created, LeftReason.CHANGED)]
     await merges.undo(merged.merge_id, keep={})
     assert set(await fields_by_id(store)) == {created, older.person_id}
 
@@ -248,5 +248,5 @@ async def test_updates_without_history_are_left(kind: str, tmp_path: Path, clock
     async with open_store(kind, tmp_path, clock, HistoryLimits(max_versions=0)) as store:
         record = await store.create(person_data("Before"))
         await run_import(store, clock, [{"person_surname": "New"}, update_of(record, "After")])
-        assert await undo(store, clock) == [(record.person_id, Reason.NO_HISTORY)]
+        assert await undo(store, clock) == [(record.person_id, LeftReason.NO_HISTORY)]
         assert [one["person_surname"] for one in (await fields_by_id(store)).values()] == ["After"]

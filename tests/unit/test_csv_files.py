@@ -18,7 +18,7 @@ from peopleinfo.errors import FieldError, InvalidInput
 from peopleinfo.formats.birthdate_reader import UnreadableDate
 from peopleinfo.formats.column_mapping import ColumnMapping, unique_names
 from peopleinfo.formats.csv_writer import CsvWriter
-from peopleinfo.formats.export_columns import extra_fields
+from peopleinfo.formats.export_columns import custom_field_names
 from peopleinfo.formats.reader import read
 from peopleinfo.people import strict_json
 
@@ -249,7 +249,7 @@ texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), texts, min_size=1), min_size=1))
 def test_exported_table_is_read_back_unchanged(members: list[dict[str, str]]) -> None:
     bodies = [strict_json.encode({"person_id": "i", "person_surname": "S", **more}) for more in members]
-    writer = CsvWriter(tuple(extra_fields(bodies)))
+    writer = CsvWriter(tuple(custom_field_names(bodies)))
     table = writer.header() + writer.rows(bodies)
     back = [{name: cell for name, cell in person.items() if name in "abc"} for person in people(table, delimiter=",")]
     assert back == members

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from peopleinfo.bulk.rows import cell_text
 from peopleinfo.formats.csv_writer import CsvWriter
-from peopleinfo.formats.export_columns import extra_fields
+from peopleinfo.formats.export_columns import custom_field_names
 from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.reader import read
 from peopleinfo.formats.vcard_writer import write_vcard
@@ -30,7 +30,7 @@ def people(data: bytes) -> list[Any]:
 
 
 def csv_file(bodies: Sequence[bytes], *, for_excel: bool = False) -> bytes:
-    writer = CsvWriter(tuple(extra_fields(bodies)), for_excel=for_excel)
+    writer = CsvWriter(tuple(custom_field_names(bodies)), for_excel=for_excel)
     return writer.header() + writer.rows(bodies)
 
 
@@ -39,7 +39,7 @@ def csv_for_excel(bodies: Sequence[bytes]) -> bytes:
 
 
 def workbook(bodies: Sequence[bytes]) -> bytes:
-    with XlsxWriter(tuple(extra_fields(bodies))) as writer:
+    with XlsxWriter(tuple(custom_field_names(bodies))) as writer:
         writer.write(bodies)
         return writer.finish().read()
 

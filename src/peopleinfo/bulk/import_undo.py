@@ -20,7 +20,7 @@ from peopleinfo.errors import (
 from peopleinfo.people import strict_json
 from peopleinfo.people.fields import READ_ONLY_FIELDS
 from peopleinfo.people.history import Operation
-from peopleinfo.people.import_log import ImportState, LeftPerson, Reason, UndoOutcome
+from peopleinfo.people.import_log import ImportState, LeftPerson, LeftReason, UndoOutcome
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.store import Checkpoint
 
@@ -39,11 +39,11 @@ _CONCURRENT: Final = 50  # people that are undone at the same time
 _MAX_ATTEMPTS: Final = 5  # for a person that another process changes or undoes at the same time
 _ALL_STATES: Final = (ImportState.STARTED, ImportState.FINISHED, ImportState.UNDOING)
 
-_REASONS: Final[dict[type[Exception], Reason]] = {  # why an updated person cannot be restored
-    PersonNotFound: Reason.DELETED,
-    PersonMerged: Reason.CHANGED,
-    VersionNotFound: Reason.NO_HISTORY,
-    IdentifierConflict: Reason.IDENTIFIER_TAKEN,
+_REASONS: Final[dict[type[Exception], LeftReason]] = {  # why an updated person cannot be restored
+    PersonNotFound: LeftReason.DELETED,
+    PersonMerged: LeftReason.CHANGED,
+    VersionNotFound: LeftReason.NO_HISTORY,
+    IdentifierConflict: LeftReason.IDENTIFIER_TAKEN,
 }
 
 
@@ -108,9 +108,9 @@ class ImportUndo:
         await self._log.save_outcome(import_id, batch.key, outcome)
         return UndoStep(tuple(person_id for person_id, reason in reasons if not reason), left)
 
-    async def _each(self, jobs: Sequence[Callable[[], Awaitable[Reason | None]]]) -> list[Reason | None]:
+    async def _each(self, jobs: Sequence[Callable[[], Awaitable[LeftReason | None]]]) -> list[LeftReason | None]:
         """Run the jobs, some at a time, and return their results in order."""
-        results: list[Reason | None] = []
+        results: list[LeftReason | None] = []
         for start in range(0, len(jobs), _CONCURRENT):
             batch = jobs[start : start + _CONCURRENT]
             done = await asyncio.gather(*(_attempt(job) for job in batch), return_exceptions=True)
@@ -120,17 +120,17 @@ class ImportUndo:
                 results.append(one)
         return results
 
-    async def _delete(self, principal: str | None, person_id: str) -> Reason | None:
+    async def _delete(self, principal: str | None, person_id: str) -> LeftReason | None:
         """Delete a person that the import created; return why the person is left unchanged, None if not."""
         try:
             current = await self._people.get(person_id)
             if current.version > 1 and not await self._can_be_deleted(current):
-                return Reason.CHANGED
+                return LeftReason.CHANGED
             await self._people.delete(person_id, precondition=_at_version(current.version), principal=principal)
         except PersonNotFound:
             return None
         except PersonMerged:
-            return Reason.CHANGED
+            return LeftReason.CHANGED
         return None
 
     async def _can_be_deleted(self, current: StoredPerson) -> bool:
@@ -143,7 +143,9 @@ class ImportUndo:
             return False
         return _fields(first.body) == _fields(current.body)
 
-    async def _restore(self, import_id: bytes, principal: str | None, person_id: str, version: int) -> Reason | None:
+    async def _restore(
+        self, import_id: bytes, principal: str | None, person_id: str, version: int
+    ) -> LeftReason | None:
         """Restore a person that the import updated to a version; return why the person is left unchanged, None if not."""
         try:
             found = await self._versions(import_id, person_id, version - 2)
@@ -182,21 +184,21 @@ def _is_restored(found: _Versions, import_id: bytes) -> bool:
     return origin is not None and origin.operation is Operation.RESTORED and origin.import_id == import_id
 
 
-def _reason(found: _Versions) -> Reason | None:
+def _reason(found: _Versions) -> LeftReason | None:
     """Return why a person cannot be restored, None if it can."""
     if found.current is None or found.imported is None:
-        return Reason.CHANGED
+        return LeftReason.CHANGED
     if _fields(found.current.body) != _fields(found.imported.body):
-        return Reason.CHANGED
-    return Reason.NO_HISTORY if found.earlier is None else None
+        return LeftReason.CHANGED
+    return LeftReason.NO_HISTORY if found.earlier is None else None
 
 
-async def _attempt(job: Callable[[], Awaitable[Reason | None]]) -> Reason | None:
+async def _attempt(job: Callable[[], Awaitable[LeftReason | None]]) -> LeftReason | None:
     """Run a job; repeat it after a concurrent change."""
     for _ in range(_MAX_ATTEMPTS):
         with suppress(VersionConflict):
             return await job()
-    return Reason.CHANGED
+    return LeftReason.CHANGED
 
 
 def _at_version(version: int) -> Precondition:

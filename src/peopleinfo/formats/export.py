@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from peopleinfo.errors import temporary_folder_full
 from peopleinfo.formats.csv_writer import CsvWriter
-from peopleinfo.formats.export_columns import extra_fields
+from peopleinfo.formats.export_columns import custom_field_names
 from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.vcard_writer import write_vcard
 
@@ -96,7 +96,7 @@ class Export:
         custom_fields: dict[str, None] = {}
         count = 0
         async for bodies in self._groups(is_reported=False):
-            custom_fields |= extra_fields(bodies)
+            custom_fields |= custom_field_names(bodies)
             count += len(bodies)
         return tuple(custom_fields), count
 

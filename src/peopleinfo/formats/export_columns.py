@@ -32,7 +32,7 @@ def table_fields(body: bytes, columns: frozenset[str]) -> dict[str, Any]:
     return fields
 
 
-def extra_fields(people: Iterable[bytes]) -> dict[str, None]:
+def custom_field_names(people: Iterable[bytes]) -> dict[str, None]:
     """Return the names of the custom fields, in order of first occurrence."""
     return {
         name: None

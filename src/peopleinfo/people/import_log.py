@@ -36,7 +36,7 @@ class ImportState(StrEnum):
 UNDO_STATES: Final = (ImportState.UNDOING, ImportState.UNDONE)
 
 
-class Reason(StrEnum):
+class LeftReason(StrEnum):
     """Why an undo left a person unchanged."""
 
     CHANGED = "changed"  # since the import
@@ -51,7 +51,7 @@ class LeftPerson(NamedTuple):
     """A person that an undo left unchanged."""
 
     person_id: str
-    reason: Reason
+    reason: LeftReason
 
 
 class ImportCounts(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from peopleinfo.http.openapi.schemas import Id, Time  # noqa: TC001 - msgspec reads them at run time
-from peopleinfo.people.import_log import ImportState, Reason  # noqa: TC001 - as above
+from peopleinfo.people.import_log import ImportState, LeftReason  # noqa: TC001 - as above
 
 
 class ImportedFile(Struct):
@@ -46,7 +46,7 @@ class LeftPerson(Struct):
 
     person_id: Id
     reason: Annotated[
-        Reason,
+        LeftReason,
         Meta(
             description="changed: the person has changed since the import. deleted: an updated person was deleted since. "
             "no-history: the version before the import is not stored. "
