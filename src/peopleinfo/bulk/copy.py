@@ -37,7 +37,7 @@ _HISTORIES: Final = 500  # people of one read of versions
 MAX_IDS_IN_MEMORY: Final = 200_000  # of records compared by one repair
 
 
-class Comparison(NamedTuple):
+class StoreComparison(NamedTuple):
     """The checksums of two stores, and the buckets that differ."""
 
     source: SetChecksum
@@ -126,7 +126,7 @@ class StoreCopy:
         histories = [one async for batch in iter_histories(self._archive, people) for one in batch]
         await upsert_with_histories(self._target, self._target_archive, people, histories, checkpoint)
 
-    async def compare(self, on_progress: Callable[[int], None]) -> Comparison:
+    async def compare(self, on_progress: Callable[[int], None]) -> StoreComparison:
         """Compare all records of both stores; call `on_progress` with the number of records of each page."""
         checksums = []
         for store in (self._source, self._target):
@@ -136,9 +136,11 @@ class StoreCopy:
                 on_progress(len(people))
             checksums.append(buckets)
         source, target = checksums
-        return Comparison(source.whole, target.whole, source.differing(target))
+        return StoreComparison(source.whole, target.whole, source.differing(target))
 
-    async def repair(self, comparison: Comparison, on_progress: Callable[[int], None], *, delete: bool) -> RepairResult:
+    async def repair(
+        self, comparison: StoreComparison, on_progress: Callable[[int], None], *, delete: bool
+    ) -> RepairResult:
         """Copy the records of differing buckets. With `delete`, also delete records that the source does not have."""
         per_bucket = 1 + max(comparison.source.people, comparison.target.people) // BUCKETS
         buckets = frozenset(comparison.differing[: max(1, MAX_IDS_IN_MEMORY // per_bucket)])

@@ -13,7 +13,7 @@ from peopleinfo.cli.progress import progress_bar, resumable
 from peopleinfo.settings import Settings
 
 if TYPE_CHECKING:
-    from peopleinfo.bulk.copy import Comparison, StoreCopy
+    from peopleinfo.bulk.copy import StoreComparison, StoreCopy
 
 EXIT_DIFFERENT = 4
 _MAX_REPAIRS = 3  # a source in use always differs again
@@ -66,7 +66,7 @@ def copy(
     raise typer.Exit(EXIT_DIFFERENT)
 
 
-async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Comparison:
+async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> StoreComparison:
     from peopleinfo.bulk.copy import StoreCopy
     from peopleinfo.stores.registry import open_service_store
 
@@ -80,7 +80,7 @@ async def _copy(origin: Settings, settings: Settings, *, mirror: bool) -> Compar
         return await _repaired(task, total, mirror=mirror)
 
 
-async def _repaired(task: StoreCopy, total: int | None, *, mirror: bool) -> Comparison:
+async def _repaired(task: StoreCopy, total: int | None, *, mirror: bool) -> StoreComparison:
     """Compare and repair until both stores are equal, at most `_MAX_REPAIRS` times."""
     for _ in range(_MAX_REPAIRS):
         await task.copy_supplement(delete=mirror)

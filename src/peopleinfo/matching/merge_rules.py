@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from peopleinfo.errors import ChangedSinceMerge, MergeCycle, MergeTooLarge, PersonMerged, UndoFirst, VersionConflict
 from peopleinfo.matching.record_events import (
-    Change,
     Edit,
     Events,
+    FieldChange,
     Taken,
     content,
     difference,
@@ -98,7 +98,7 @@ def plan_merge(
     sources = _sources(survivor.person_id, records, take or {})
     before = records[survivor.person_id]
     after = dict(result) if result is not None else _combined(before, records, sources)
-    change = difference(before, after) or Change({})
+    change = difference(before, after) or FieldChange({})
     of_value = {field: source for field in change.values if (source := _source(after[field], field, sources, records))}
     merge = Merge(
         merge_id, survivor.person_id, tuple(record.person_id for record in merged), tuple(sorted(change.fields))
@@ -266,7 +266,7 @@ def _of_others(record: Record, sources: Mapping[str, str]) -> frozenset[str]:
     return frozenset(field for field, person_id in sources.items() if person_id != record.person_id)
 
 
-def _restored(record: Record, edits: Change) -> Record:
+def _restored(record: Record, edits: FieldChange) -> Record:
     """Return a record after the undo, with the edits that it keeps."""
     events = (*record.events, Edit(edits)) if edits.fields else record.events
     return record._replace(version=record.version + 1, events=events)

@@ -8,7 +8,7 @@ import msgspec
 
 from peopleinfo.errors import StoreDamaged
 from peopleinfo.matching.merge_rules import Merge, Redaction
-from peopleinfo.matching.record_events import Change, Edit, Events, Taken, coalesced, edited
+from peopleinfo.matching.record_events import Edit, Events, FieldChange, Taken, coalesced, edited
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import StoredPerson, encode_person, person_data_from_fields, split_record
 
@@ -238,7 +238,7 @@ def _stored(event: Edit | Taken) -> _StoredEvent:
 
 
 def _event(stored: _StoredEvent) -> Edit | Taken:
-    change = Change(strict_json.parse(bytes(stored.values)), frozenset(stored.removed), tuple(stored.order))
+    change = FieldChange(strict_json.parse(bytes(stored.values)), frozenset(stored.removed), tuple(stored.order))
     return Taken(stored.merge, change, stored.sources) if stored.merge else Edit(change)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _ABSENT = object()  # differs from every JSON value
 
 
-class Change(NamedTuple):
+class FieldChange(NamedTuple):
     """Fields that an event sets, in their order, and fields that it removes; `order` lists all fields if their order changes too."""
 
     values: Mapping[str, Any]
@@ -22,23 +22,23 @@ class Change(NamedTuple):
         """The changed fields."""
         return self.removed | self.values.keys()
 
-    def without(self, fields: frozenset[str]) -> Change:
+    def without(self, fields: frozenset[str]) -> FieldChange:
         """Return the change of the other fields."""
         values = {field: value for field, value in self.values.items() if field not in fields}
-        return Change(values, self.removed - fields, self.order)
+        return FieldChange(values, self.removed - fields, self.order)
 
 
 class Edit(NamedTuple):
     """A change by a client: the creation of the record or a later change."""
 
-    change: Change
+    change: FieldChange
 
 
 class Taken(NamedTuple):
     """A change by a merge: the fields of the surviving record that the merge sets, and the merged record of each value."""
 
     merge_id: str
-    change: Change
+    change: FieldChange
     sources: Mapping[str, str]
 
 
@@ -48,7 +48,7 @@ Events = tuple[Event, ...]
 
 def created(fields: Mapping[str, Any]) -> Events:
     """Return the events of a new record."""
-    return (Edit(Change(dict(fields))),)
+    return (Edit(FieldChange(dict(fields))),)
 
 
 def content(events: Iterable[Event]) -> dict[str, Any]:
@@ -84,13 +84,13 @@ def coalesced(events: Events) -> Events:
     if list(values) != list(later):  # a replay, or the edits of a merge, would have another order
         return events
     removed = (first.removed | second.removed) - second.values.keys()
-    return (*events[:-2], Edit(Change(values, removed)))
+    return (*events[:-2], Edit(FieldChange(values, removed)))
 
 
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change | None:
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> FieldChange | None:
     """Return the change from one content to another, None if both are equal."""
     values = {field: value for field, value in after.items() if before.get(field, _ABSENT) != value}
-    change = Change(values, frozenset(before.keys() - after.keys()))
+    change = FieldChange(values, frozenset(before.keys() - after.keys()))
     changed = dict(before)
     _apply(changed, change)
     if list(changed) != list(after):
@@ -98,7 +98,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change | 
     return change if change.fields else None
 
 
-def edited_after(events: Events, merge_id: str) -> Change:
+def edited_after(events: Events, merge_id: str) -> FieldChange:
     """Return the fields that a merge set and a client edited afterwards, with their last edited values.
 
     An edit belongs to the record whose value it replaced. So these are the edits that may belong to the merged record.
@@ -109,7 +109,7 @@ def edited_after(events: Events, merge_id: str) -> Change:
         values = {field: value for field, value in event.change.values.items() if field in fields}
         edits = {field: value for field, value in edits.items() if field not in fields} | values
         removed = (removed - fields) | (fields - values.keys())
-    return Change(edits, frozenset(removed))
+    return FieldChange(edits, frozenset(removed))
 
 
 def without_merge(events: Events, merge_id: str, moved: frozenset[str] = frozenset()) -> Events:
@@ -132,7 +132,7 @@ def _edits_of_merge(events: Events, merge_id: str) -> Iterator[tuple[Edit, froze
             yield event, fields
 
 
-def _apply(fields: dict[str, Any], change: Change) -> None:
+def _apply(fields: dict[str, Any], change: FieldChange) -> None:
     for field in change.removed:
         fields.pop(field, None)
     fields |= change.values
