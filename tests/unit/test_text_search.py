@@ -9,7 +9,7 @@ import pytest
 from peopleinfo.errors import InvalidSearch
 from peopleinfo.people.index_entries import IndexPlan, keys_and_order
 from peopleinfo.people.person import PersonData, decode_fields
-from peopleinfo.people.search_index import MAX_LOOKUPS
+from peopleinfo.people.search_index import MAX_HITS, MAX_LOOKUPS
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 from peopleinfo.people.text_query import MAX_TERMS, parse
 from peopleinfo.people.text_ranking import Comparison, rank
@@ -139,6 +139,34 @@ async def test_search_that_stopped_early_reports_it() -> None:
     result = await search(index, "roth", limit=10)
     assert result.more_exist
     assert len(result.people) == 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Delligatti 66 Station Avenue",
+        "66 Station Ave, Anna Delligatti",
+        "delligatti station dover",
+        "Delligatti, 66 Sta",
+    ],
+)
+async def test_name_and_words_of_an_address_find_a_person_on_a_common_street(text: str) -> None:
+    others = [person(f"Given{i}", f"Sur{i}", address=f"{i} Station Avenue, Dover") for i in range(2 * MAX_HITS)]
+    index = index_of([*others, person("Anna", "Delligatti", address="66 Station Avenue, Dover")])
+    assert names(await search(index, text)) == ["Anna"]
+    assert index.keys_read <= MAX_LOOKUPS
+
+
+async def test_start_of_an_address_is_searched_if_few_people_have_the_name() -> None:
+    people = [person(f"Given{i}", "Park") for i in range(3)] + [person("Zoe", "Roth", address="3 Parkside")]
+    assert "Zoe" in names(await search(index_of(people), "park"))
+    assert "Zoe" in names(await search(index_of(people), "park", forgiving=False))
+
+
+@pytest.mark.parametrize(("text", "found"), [("roth 1984-11-05", []), ("roth 19841105", ["Anna"])])
+async def test_complete_date_with_separators_is_no_part_of_a_phone_number(text: str, found: list[str]) -> None:
+    index = index_of([person("Anna", "Roth", phone="+49 1984 1105 77")])
+    assert names(await search(index, text)) == found
 
 
 def test_plan_without_an_index_has_no_entries_of_it() -> None:

@@ -22,6 +22,7 @@ _MAX_LENGTH: Final = 256  # characters of a value
 _MAX_VALUES: Final = 8  # values of a person in each field
 _PHONE_FIELD: Final = re.compile("phone|tel|mobile|mobil|cell|fax|handy", re.IGNORECASE)
 _MAIL: Final = re.compile(r"[^\s<>,;:\"()]+@[^\s<>,;:\"()]+")
+_USUAL_MAIL: Final = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*@[a-z0-9]+(?:[.-][a-z0-9]+)*", re.IGNORECASE)
 _EXTENSION: Final = re.compile(r"(?:ext\.?|extension|x|#|durchwahl)\s*\d{1,6}\s*$", re.IGNORECASE)
 _NOT_DIGITS: Final = re.compile(r"\D")
 _SIMPLE_PHONE: Final = re.compile(r"\+[0-9 .()\-]+")
@@ -47,6 +48,11 @@ def mail_of(text: str) -> str | None:
         with suppress(UnicodeError):  # keep a domain that is not valid
             domain = domain.encode("idna").decode()
     return f"{local}@{domain}" if local and domain else None
+
+
+def is_usual_mail(text: str) -> bool:
+    """Return whether a text consists of a mail address in its usual form, and so `mail_of` finds one."""
+    return text.isascii() and _USUAL_MAIL.fullmatch(text) is not None
 
 
 def phone_digits(text: str) -> str:
@@ -75,6 +81,12 @@ def same_phone(one: str, other: str) -> bool:
     """Return whether two numbers are equal, or one is the end of the other (without country or area code)."""
     shorter, longer = sorted((one, other), key=len)
     return one == other or (len(shorter) >= _MIN_SUFFIX and longer.endswith(shorter))
+
+
+def is_phone(digits: str, text: str) -> bool:
+    """Return whether a text is the phone number with these digits, with or without country or area code."""
+    is_near = phone_key(digits)[-_MIN_SUFFIX:] == _stored_phone_key(text)[-_MIN_SUFFIX:]
+    return is_near and same_phone(digits, phone_digits(text))  # `phone_digits` is slow
 
 
 @lru_cache(maxsize=64)

@@ -133,14 +133,14 @@ def _birthdate_keys(birthdate: str) -> tuple[str, ...]:
 
 
 def _address_keys(address: str) -> list[str]:
-    words = [word for line in address.splitlines() for word in unfolded_words(line)] + _postcodes(address)
+    words = [word for line in address.splitlines() for word in unfolded_words(line)] + postcodes(address)
     return [key for word in words for key in _address_entry_keys(word)][:MAX_ADDRESS_ENTRIES]
 
 
 def address_words(address: str) -> list[str]:
     """Return the folded words of an address, with one form of street, road and similar words."""
     words = [part for line in address.splitlines() for word in divide_rare(line) for part in (word, *_cjk_parts(word))]
-    return [*(_SAME_WORDS.get(half, half) for word in words for half in split_postcode(word)), *_postcodes(address)]
+    return [*(_SAME_WORDS.get(half, half) for word in words for half in split_postcode(word)), *postcodes(address)]
 
 
 def address_forms(word: str) -> list[str]:
@@ -167,7 +167,7 @@ def _cjk_parts(word: str) -> list[str]:
     return parts if len(parts) > 1 else []
 
 
-def _postcodes(address: str) -> list[str]:
+def postcodes(address: str) -> list[str]:
     """Return the postcodes of an address that are written in two groups, without the blank or hyphen: 00-238, 114 55."""
     return ["".join(filter(None, groups)) for groups in _DIVIDED_POSTCODE.findall(address)]
 

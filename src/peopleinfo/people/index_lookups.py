@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CODE: Final = "#"  # first character of a word of an index of hashes
 _MAX_PAIRED: Final = 3  # words of a query that are looked up in pairs
+_MAX_STARTS: Final = 2  # terms of a query whose words can be the start of a word of an address
 _MAX_SPLIT: Final = 6  # characters of a Chinese, Japanese or Korean word that may be a whole name
 _MIN_PREFIX: Final = 2  # letters
 _MAX_SIMILAR_WORDS: Final = 3  # words of a query that are looked up in the vocabulary
@@ -35,8 +36,21 @@ def exact_lookups(query: Query, *, is_readable: bool) -> list[Lookup]:
         *_dates(query, words, is_readable=is_readable),
         *_names(query, words, is_readable=is_readable),
         *_addresses(query, words, is_readable=is_readable),
+        *_joined(query, is_readable=is_readable),
     ]
     return list(dict.fromkeys(found))
+
+
+def start_lookups(query: Query) -> list[Lookup]:
+    """Return the lookups of the starts of words of addresses, for a readable index."""
+    words = query.name_words
+    if len(query.terms) > _MAX_STARTS:
+        return []
+    return [
+        Lookup(ADDRESS + key, is_prefix=True)
+        for key in _selective(query, words)
+        if len(key) > _MIN_PREFIX or is_cjk(key)
+    ]
 
 
 def words_for_vocabulary(query: Query) -> list[str]:
@@ -121,11 +135,14 @@ def _dates(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator
 
 def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator[Lookup]:
     every = [word for word in query.words if word not in PARTICLES or word in words]
-    for word in dict.fromkeys(words):
+    selective = [word for word in words if not is_generic(word)]
+    paired = selective if len(selective) <= _MAX_PAIRED else []
+    drivers = [word for word in words if not word.isdecimal()] or words  # a house number is no name next to other words
+    for word in dict.fromkeys(drivers):
         others = _filters((other for other in every if other != word), is_readable=is_readable)
         is_broad = not others and not all(term.is_word for term in query.terms)  # next to a date or a number
         yield Lookup(NAME + word, others, is_broad=is_broad)
-        if len(words) > 1 and len(words) <= _MAX_PAIRED:  # the others may be words of the address
+        if others and word in paired:  # the others may be words of the address
             yield Lookup(NAME + word, is_broad=True)
         if is_readable and (len(word) >= _MIN_PREFIX or is_cjk(word)):
             yield Lookup(NAME + word, others, is_prefix=True, is_broad=is_broad)
@@ -133,7 +150,6 @@ def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator
                 yield Lookup(NAME + form, others, is_prefix=True, is_broad=is_broad)
         if is_cjk(word) and 1 < len(word) <= _MAX_SPLIT:
             yield from _split(word, is_readable=is_readable)
-    yield from _joined(query, is_readable=is_readable)
 
 
 def _split(word: str, *, is_readable: bool) -> Iterator[Lookup]:
@@ -147,28 +163,39 @@ def _joined(query: Query, *, is_readable: bool) -> Iterator[Lookup]:
     words = query.words
     if len(words) > _MAX_PAIRED + 1:
         return
-    for size in range(2, len(words) + 1):
-        for start in range(len(words) - size + 1):
-            rest = [word for word in (*words[:start], *words[start + size :]) if word not in PARTICLES]
-            joined, others = NAME + "".join(words[start : start + size]), _filters(rest, is_readable=is_readable)
-            yield Lookup(joined, others)
-            if is_readable:
-                yield Lookup(joined, others, is_prefix=True)
+    for start, end in _spans(words):
+        rest = [word for word in (*words[:start], *words[end:]) if word not in PARTICLES]
+        joined, others = NAME + "".join(words[start:end]), _filters(rest, is_readable=is_readable)
+        yield Lookup(joined, others)
+        if is_readable:
+            yield Lookup(joined, others, is_prefix=True)
     if len(words) == 2 and all(map(is_cjk, words)):  # noqa: PLR2004 - surname and first name, in either order
         yield from (Lookup(NAME + second + first) for first, second in pairwise(words))
 
 
+def _spans(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the spans of neighbouring words without house numbers, the short spans first."""
+    for size in range(2, len(words) + 1):
+        for start in range(len(words) - size + 1):
+            if not any(map(str.isdecimal, words[start : start + size])):
+                yield start, start + size
+
+
 def _addresses(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator[Lookup]:
+    selective = _selective(query, words)
+    yield from (Lookup(ADDRESS + word, is_broad=len(query.terms) > 1) for word in selective)
+    named = [word for word in words if not is_initial(word) and not is_generic(word)]
+    if len(named) > _MAX_PAIRED:
+        return
+    for word in selective:
+        others = [other for other in named if address_key(other) != word]
+        yield from (Lookup(ADDRESS + word, _filters([other], is_readable=is_readable)) for other in others)
+        if len(others) > 1:
+            yield Lookup(ADDRESS + word, _filters(others, is_readable=is_readable))
+
+
+def _selective(query: Query, words: Sequence[str]) -> list[str]:
+    """Return the words of a query under which an address can be indexed."""
     numbers = [word for term in query.terms if not term.is_word for word in (*term.words, term.code)]
     parts = [part for word in words for part in address_parts(word)]
-    selective = [key for key in dict.fromkeys(map(address_key, [*parts, *numbers])) if key and not is_generic(key)]
-    yield from (Lookup(ADDRESS + word, is_broad=len(query.terms) > 1) for word in selective)
-    if len(query.terms) <= 2 and is_readable:  # noqa: PLR2004
-        yield from (
-            Lookup(ADDRESS + word, is_prefix=True) for word in selective if len(word) > _MIN_PREFIX or is_cjk(word)
-        )
-    if len(words) <= _MAX_PAIRED:
-        for word in selective:
-            for other in words:
-                if other != word and not is_initial(other):
-                    yield Lookup(ADDRESS + word, _filters([other], is_readable=is_readable))
+    return [key for key in dict.fromkeys(map(address_key, [*parts, *numbers])) if key and not is_generic(key)]

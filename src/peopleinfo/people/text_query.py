@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_LENGTH: Final = 256  # characters of a query
 MAX_TERMS: Final = 12
 INITIALS: Final = (2, 3)  # letters of a word that may consist of initials
+_COMPLETE_DATE: Final = len("1984-11-05")
 _MIN_PHONE: Final = 3  # digits of a term that can be a phone number
 _TOKEN: Final = re.compile(
     r"(?P<mail>(?:mailto:)?<?[^\s<>,;\"()]+@[^\s<>,;\"()]+>?)"
@@ -136,8 +137,10 @@ def _tokens(text: str) -> Iterator[Term]:
 def _digits(text: str) -> Term:
     digits = phone_digits(text)
     phone = digits if len(_DIGIT.findall(text)) >= _MIN_PHONE else ""
-    part = "".join(_DIGIT.findall(text)) if _PHONE_PART.fullmatch(text) else ""
-    return Term(tuple(divide(text)), tuple(parse_dates(text)), phone, part, (f"={code_key(text)}",))
+    dates = parse_dates(text)
+    is_date = not text.isdecimal() and any(len(date) == _COMPLETE_DATE for date in dates)
+    part = "".join(_DIGIT.findall(text)) if _PHONE_PART.fullmatch(text) and not is_date else ""
+    return Term(tuple(divide(text)), tuple(dates), phone, part, (f"={code_key(text)}",))
 
 
 def _text(text: str) -> Iterator[Term]:

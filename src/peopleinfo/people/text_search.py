@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from peopleinfo.people.field_access import visible_fields
-from peopleinfo.people.index_lookups import exact_lookups, forgiving_lookups, words_for_vocabulary
+from peopleinfo.people.index_entries import BIRTHDATE
+from peopleinfo.people.index_lookups import exact_lookups, forgiving_lookups, start_lookups, words_for_vocabulary
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.search_index import MAX_HITS, MAX_LOOKUPS
 from peopleinfo.people.text_ranking import Comparison, rank
@@ -74,10 +75,13 @@ class PeopleSearch:
             self._index.look_up(lookups), self._index.similar_words(words), candidates.add_unindexed()
         )
         await candidates.add(lookups, hits)
-        if forgiving and candidates.count < _ENOUGH:
+        if candidates.count < _ENOUGH and not (candidates.count and _has_date(lookups, hits)):
             room = MAX_LOOKUPS - len(lookups) - _VOCABULARY_KEYS * len(words)
-            by_word = dict(zip(words, similar, strict=True))
-            lookups = forgiving_lookups(query, by_word, room, is_readable=self._index.is_readable)
+            lookups = start_lookups(query) if self._index.is_readable else []
+            if forgiving:
+                by_word = dict(zip(words, similar, strict=True))
+                lookups += forgiving_lookups(query, by_word, room, is_readable=self._index.is_readable)
+            lookups = lookups[: max(room, 0)]
             await candidates.add(lookups, await self._index.look_up(lookups))
         if not candidates.count:
             await candidates.add_broad()
@@ -142,6 +146,13 @@ class _Candidates:
             visible = visible_fields(fields, self._hidden) if self._hidden else fields
             if match := self._comparison.match(visible):
                 self._people[match.person_id] = _Candidate(match, visible)
+
+
+def _has_date(lookups: Iterable[Lookup], results: Iterable[Hits]) -> bool:
+    """Return whether the hits contain every person with a date of the query: similar words cannot find another one."""
+    pairs = zip(lookups, results, strict=True)
+    complete = [hits.complete for lookup, hits in pairs if lookup.key[0] == BIRTHDATE and not lookup.names]
+    return bool(complete) and all(complete)
 
 
 def _by_word(pairs: Iterable[tuple[Lookup, Hits]]) -> dict[str, list[Hits]]:

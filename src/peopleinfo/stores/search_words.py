@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 CODE: Final = "#"  # marks a hash among words
 ORDER_CODE: Final = 4  # characters of a hash in an order
 _CODE_SIZE: Final = 8  # bytes of the hash of a word
+_FEW: Final = 4  # words of a filter that are searched as a pattern
 
 
 def word_coder(secret: bytes) -> Callable[[str], str]:
@@ -43,19 +45,23 @@ def coded_filters(filters: Iterable[frozenset[str]], code: Callable[[str], str])
 
 def order_filter(filters: Sequence[frozenset[str]]) -> Callable[[str], bool]:
     """Return a function that returns whether the words of an order pass all filters."""
-    prepared = [_prepare(words) for words in filters]
+    checks = [_few(words) if len(words) <= _FEW else _many(words) for words in filters]
+    return lambda order: all(passes(order) for passes in checks)
+
+
+def _few(words: frozenset[str]) -> Callable[[str], object]:
+    """Return the check of one filter as a search for a pattern: for few words, it is the fastest."""
+    ends = [re.escape(word[:-1]) if word.endswith("*") else rf"{re.escape(word)}(?![^\t ])" for word in sorted(words)]
+    return re.compile(rf"(?<![^\t ])(?:{'|'.join(ends)})").search
+
+
+def _many(words: frozenset[str]) -> Callable[[str], bool]:
+    """Return the check of one filter by its whole words, then by its starts of words."""
+    starts = tuple(word[:-1] for word in words if word.endswith("*"))
+    whole = frozenset(word for word in words if not word.endswith("*"))
 
     def passes(order: str) -> bool:
         found = order.replace("\t", " ").split(" ")
-        return all(
-            not words.isdisjoint(found) or (starts and any(name.startswith(starts) for name in found))
-            for words, starts in prepared
-        )
+        return not whole.isdisjoint(found) or (bool(starts) and any(name.startswith(starts) for name in found))
 
     return passes
-
-
-def _prepare(words: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Split a filter into whole words and starts of words."""
-    starts = tuple(word[:-1] for word in words if word.endswith("*"))
-    return frozenset(word for word in words if not word.endswith("*")), starts
