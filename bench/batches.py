@@ -23,7 +23,8 @@ from tests.store_kinds import make_table
 
 ROUNDS = 5
 SIZE = 100
-BATCHES = 20  # per round
+BATCHES = 20  # of creations per round
+READS = 100  # batches of reads per round
 STORED = 2_000
 
 
@@ -45,20 +46,20 @@ def main() -> list[Table]:
                 ids = stored.ids[:SIZE]
                 reads = [request("GET", f"/v1/people/{person_id}", key=stored.key) for person_id in ids]
                 together = request("POST", "/v1/people/batch-get", _json({"ids": ids}), key=stored.key)
-                _row(table, f"read by id, {title}", server, reads, together)
+                _row(table, f"read by id, {title}", server, reads, together, READS)
                 crowd = list(people(SIZE, seed=9))
                 creations = [request("POST", "/v1/people", _json(person), key=stored.key) for person in crowd]
                 items = {"items": [{"operation": "create", "person": person} for person in crowd]}
                 together = request("POST", "/v1/people/batch", _json(items), key=stored.key)
-                _row(table, f"create, {title}", server, creations, together)
+                _row(table, f"create, {title}", server, creations, together, BATCHES)
     return [table]
 
 
-def _row(table: Table, title: str, server: Server, singles: list[bytes], together: bytes) -> None:
+def _row(table: Table, title: str, server: Server, singles: list[bytes], together: bytes, batches: int) -> None:
     rounds = [
         (
-            microseconds(server, singles, SIZE * BATCHES // 4, connections=1, warm_up=SIZE),
-            microseconds(server, [together], BATCHES, connections=1, warm_up=2) / SIZE,
+            microseconds(server, singles, SIZE * batches // 4, connections=1, warm_up=SIZE),
+            microseconds(server, [together], batches, connections=1, warm_up=batches // 4) / SIZE,
         )
         for _ in range(ROUNDS)
     ]

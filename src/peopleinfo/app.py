@@ -323,11 +323,9 @@ class Application:
 
         settings = self._settings
         audit = open_audit(settings, stack)
-        exposition = Exposition(
-            self._instance,
-            Workers(self._metrics_dir, metrics.ALL) if self._metrics_dir else None,
-            gauges=(store.people.update_gauges, uvicorn_protocol.update_gauges),
-        )
+        workers = Workers(self._metrics_dir, metrics.ALL) if self._metrics_dir else None
+        gauges = store.people.update_gauges, uvicorn_protocol.update_gauges
+        exposition = Exposition(self._instance, workers, gauges=gauges)
         matches = match_service(store, settings)
         services = Services(
             people=people_service(store, settings),
@@ -342,6 +340,7 @@ class Application:
             merges=merge_service(store),
             import_history=import_history(store, settings),
             store=store.people,
+            joined=store.joined,
             cache=store.cache,
             authenticator=Authenticator(
                 store.api_keys,

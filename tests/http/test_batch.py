@@ -143,6 +143,23 @@ def test_batch_of_a_hundred_is_stored_and_read(client: httpx.Client, surname: st
     assert [one["person"]["number"] for one in read] == list(range(100))
 
 
+def test_results_do_not_depend_on_the_other_ids(client: httpx.Client, surname: str) -> None:
+    person = {"person_surname": surname, "text": 'Ärmel\n"%s"\\', "list": [{"a": {"b": "}},{"}}], "empty": {}}
+    ids = [one["person"]["person_id"] for one in batch(client, create(person), create({"person_surname": surname}))]
+    plain = get_many(client, *ids)
+    assert statuses(plain) == [200, 200]
+    for others in ([UNKNOWN], [ids[0]], ["no id"]):
+        assert get_many(client, *ids, *others)[:2] == plain
+
+
+def test_batch_read_ends_at_the_size_of_a_page(client: httpx.Client, surname: str) -> None:
+    large = {"person_surname": surname, "text": "x" * 60_000}
+    created = [one for _ in range(4) for one in batch(client, *[create(large)] * 10)]
+    ids = [one["person"]["person_id"] for one in created]
+    found = statuses(get_many(client, *ids))
+    assert found == [200] * 35 + [413] * 5
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -65,6 +65,7 @@ def test_malformed_row_gets_a_complete_error_response(client: httpx.Client, tmp_
         responses = [
             client.get(path.format(damaged["person_id"]), headers=headers) for path, headers in READS
         ] + _changes(client, damaged["person_id"])
+        responses.append(_batch_get(client, damaged, other))
         incomplete += [
             (description, response.request.url.path, response.status_code)
             for response in responses
@@ -86,6 +87,10 @@ def _changes(client: httpx.Client, person_id: str) -> list[httpx.Response]:
     ]
 
 
+def _batch_get(client: httpx.Client, *people: dict[str, Any]) -> httpx.Response:
+    return client.post("/v1/people/batch-get", json={"ids": [person["person_id"] for person in people]})
+
+
 def _is_complete(response: httpx.Response) -> bool:
     """Return whether a response is a store error or valid data."""
     if response.status_code == 503:
@@ -104,3 +109,5 @@ def test_record_of_another_person_is_not_returned(client: httpx.Client, tmp_path
         db.execute("UPDATE people SET body = (SELECT body FROM people WHERE seq = 2) WHERE seq = 1")
     assert client.get(PERSON.format(first["person_id"])).status_code == 503
     assert client.get(PERSON.format(second["person_id"])).json() == second
+    assert _batch_get(client, second, first).status_code == 503
+    assert _batch_get(client, second).json()["results"][0]["person"] == second

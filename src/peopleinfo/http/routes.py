@@ -44,7 +44,7 @@ def add_people_routes(app: App, services: Services, *, body_timeout: float) -> N
     )
     app.add_route("/v1/people/letters", LettersResource(services.people_list))
     limiter = services.rate_limiter
-    app.add_route("/v1/people/batch-get", BatchGetResource(people, limiter, body_timeout=body_timeout))
+    app.add_route("/v1/people/batch-get", BatchGetResource(people, limiter, services.joined, body_timeout=body_timeout))
     app.add_route("/v1/people/batch", BatchResource(people, limiter, body_timeout=body_timeout))
     threads = reader_threads()
     app.add_route("/v1/people/import", ImportResource(imports, threads, body_timeout=body_timeout))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.history_service import HistoryService
     from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.service import PeopleService
-    from peopleinfo.people.store import StoreMaintenance
+    from peopleinfo.people.store import JoinedReader, StoreMaintenance
     from peopleinfo.people.trash import Trash
     from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.privacy.subject_export import PersonalDataExport
@@ -45,6 +45,7 @@ class Services:
     imports: ImportTarget
     import_history: ImportHistory
     store: StoreMaintenance
+    joined: JoinedReader | None = None
     cache: HasState | None = None
     authenticator: Authenticator
     sessions: Sessions

@@ -19,7 +19,7 @@ from peopleinfo.people.fields import FIELD_TABLE, FIELDS, LEGACY_FIELDS, READ_ON
 from peopleinfo.people.folding import fold, is_visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
 T = TypeVar("T")
@@ -93,6 +93,8 @@ class PersonHeader(msgspec.Struct, frozen=True):
 
 _decode_header: Final = msgspec.json.Decoder(PersonHeader).decode
 RECORD_PREFIX: Final = b'{"person_id":"'  # of every record that `encode_person` returns
+ID_END: Final = len(RECORD_PREFIX) + 33
+"""Length of the prefix with the id and its closing quote."""
 
 
 def decode_header(body: bytes) -> PersonHeader:
@@ -113,6 +115,15 @@ def check_stored(body: bytes, person_id: str = "") -> bytes:
     if not body.startswith(RECORD_PREFIX + person_id.encode()) or body[-1:] != b"}":
         raise _damaged()
     return body
+
+
+def check_all_stored(records: Sequence[StoredPerson]) -> None:
+    """Check stored records like `check_stored`, all at once. Raises StoreDamaged."""
+    starts = b"".join([record.body[:ID_END] for record in records])
+    ends = b"".join([record.body[-1:] for record in records])
+    expected = "".join([f'{{"person_id":"{record.person_id}"' for record in records]).encode()
+    if starts != expected or ends != b"}" * len(records):
+        raise _damaged()
 
 
 def decode_fields(body: bytes) -> dict[str, Any]:
@@ -265,11 +276,6 @@ def _text(name: str, value: object, limit: int, is_multiline: bool, errors: list
 def is_id(text: str) -> bool:
     """Return whether a text has the format of a person id, of this or another deployment."""
     return _ID.fullmatch(text) is not None
-
-
-def valid_ids(texts: Iterable[str]) -> list[str]:
-    """Return the texts that have the format of a person id."""
-    return list(filter(_ID.fullmatch, texts))
 
 
 def utc_now() -> datetime:

@@ -191,6 +191,16 @@ class ImmediateReader(Protocol):
         """Return the first page of a search by surname, or None as above: its records, separated by commas, and the next position."""
 
 
+class JoinedReader(Protocol):
+    """Batch reads of the embedded store that need neither a thread nor a value in Python for each record."""
+
+    def join_now(self, person_ids: Sequence[str], parts: tuple[str, str, str, str]) -> bytes | None:
+        """Return records in order, separated by commas. The parts come before the id, the version and the record, and after it.
+
+        None if the caller must use `PersonReader.get_many`, for example for an unknown id or more than `PAGE_SIZE` bytes.
+        """
+
+
 class PersonWriter(Protocol):
     """Changes of single records."""
 

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from peopleinfo.crypto.master_key import MasterKey
     from peopleinfo.crypto.rotation import KeyStore
     from peopleinfo.matching.merge_store import MergeStore
-    from peopleinfo.people.store import ImmediateReader, Store
+    from peopleinfo.people.store import Store
     from peopleinfo.people.trash import TrashStore
     from peopleinfo.settings import Settings
     from peopleinfo.settings.urls import EncryptionUrl
     from peopleinfo.stores.service_store import OpenedStore
+    from peopleinfo.stores.sqlite.immediate_reads import SqliteImmediateReader
 
 
 @asynccontextmanager
@@ -64,6 +65,7 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
                 )
             )
             trash, merges = CachedTrash(trash, cached), CachedMerges(merges, cached)
+        embedded = None if cached else _embedded_reader(opened, settings)
         matches = opened.matches if DUPLICATES in index_plan(settings).indexes else None
         yield ServiceStore(
             people,
@@ -77,11 +79,12 @@ async def open_service_store(settings: Settings, *, create: bool = False) -> Asy
             cached,
             opened.search,
             matches,
-            cached.immediate if cached else _immediate_reader(opened, settings),
+            cached.immediate if cached else embedded,
+            embedded,
         )
 
 
-def _immediate_reader(opened: OpenedStore, settings: Settings) -> ImmediateReader | None:
+def _embedded_reader(opened: OpenedStore, settings: Settings) -> SqliteImmediateReader | None:
     if isinstance(settings.location, DynamoDBUrl):
         return None
     from peopleinfo.stores.sqlite.store import SqliteStore  # noqa: PLC0415 - as below

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from peopleinfo.bulk.archived_store import ArchivedStore
 from peopleinfo.people.people_list import ListIndex
 from peopleinfo.people.search_index import SearchIndex
-from peopleinfo.people.store import CachedReader, ImmediateReader, Store
+from peopleinfo.people.store import CachedReader, ImmediateReader, JoinedReader, Store
 
 if TYPE_CHECKING:
     from peopleinfo.auth.api_keys import ApiKeyStore
@@ -62,6 +62,8 @@ class ServiceStore(NamedTuple):
     """The match index, None if the store has none or if it is off."""
     immediate: ImmediateReader | None = None
     """Reads that never wait, None if every read may wait."""
+    joined: JoinedReader | None = None
+    """Batch reads that never wait, None if every batch may wait."""
 
 
 class ServiceCache(CachedReader, Protocol):

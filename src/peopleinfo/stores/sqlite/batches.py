@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import struct
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from peopleinfo.errors import StoreUnavailable, VersionConflict
 from peopleinfo.people import strict_json
-from peopleinfo.people.person import StoredPerson, check_stored
+from peopleinfo.people.person import StoredPerson, check_all_stored
 from peopleinfo.stores.sqlite.merge_rows import missing
 from peopleinfo.stores.sqlite.schema import SECRET
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from peopleinfo.people.person import PersonData
 
 BY_SEQ: Final = "SELECT version, body FROM readable WHERE seq = ?"
+# One parameter: binding each seq costs as much as a fifth of the read.
+_BY_SEQS: Final = "SELECT r.seq, r.version, r.body FROM json_each(?) one CROSS JOIN readable r WHERE r.seq = one.value"
 _BY_SEQ_WITH_PLAN: Final = "SELECT version, body, plan FROM readable WHERE seq = ?"
 SHORT_READ: Final = 100  # records; a switch to a thread costs more than reading them
 _BATCH_ROWS: Final = 500
@@ -45,23 +48,18 @@ def insert_values(db: sqlite3.Connection, insert: str, columns: int, values: Seq
     return returned
 
 
-def own_seqs(person_ids: Sequence[str], blocks: bytes) -> dict[str, int]:
-    """Return the seqs of the ids that this store issued, from their blocks: a seq and eight zero bytes each."""
-    parts = struct.iter_unpack(">QQ", blocks)
-    return {person_id: seq for person_id, (seq, rest) in zip(person_ids, parts, strict=True) if not rest}
-
-
 def read_records(db: sqlite3.Connection, person_ids: Sequence[str], seqs: Sequence[int]) -> list[StoredPerson | None]:
     """Return the records with these ids and seqs, in order; None for an unknown one. Raises StoreDamaged."""
     rows: dict[int, tuple[int, int, Any]] = {}
     for start in range(0, len(seqs), _BATCH_ROWS):
-        batch = seqs[start : start + _BATCH_ROWS]
-        query = f"SELECT seq, version, body FROM readable WHERE seq IN ({', '.join('?' * len(batch))})"  # noqa: S608 - placeholders
-        rows |= {row[0]: row for row in db.execute(query, batch).fetchall()}
-    return [
-        _new_record((person_id, row[1], check_stored(row[2], person_id))) if (row := rows.get(seq)) else None
+        batch = msgspec.json.encode(seqs[start : start + _BATCH_ROWS])
+        rows |= {row[0]: row for row in db.execute(_BY_SEQS, (batch,)).fetchall()}
+    records = [
+        _new_record((person_id, row[1], row[2])) if (row := rows.get(seq)) else None
         for person_id, seq in zip(person_ids, seqs, strict=True)
     ]
+    check_all_stored(list(filter(None, records)))
+    return records
 
 
 def read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: int | None) -> tuple[int, bytes, int]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.crypto.person_ids import BLOCK_SIZE, IdCipher
 from peopleinfo.errors import PersonNotFound
 from peopleinfo.people.person import is_id
-from peopleinfo.stores.sqlite.batches import own_seqs
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE
 from peopleinfo.stores.sqlite.upsert import foreign_seq
 
@@ -37,8 +37,11 @@ class PersonSeqs:
 
     def of_all(self, person_ids: Sequence[str]) -> list[int]:
         """Return the seqs of ids; 0 for an unknown id."""
-        own = own_seqs(*self._ids.decode_many(person_ids))
-        return [own.get(person_id) or self._foreign(person_id) or 0 for person_id in person_ids]
+        if blocks := self._ids.decode_all(person_ids):
+            numbers = struct.unpack(f">{len(blocks) // SEQ_SIZE}Q", blocks)
+            if not any(numbers[1::2]):  # the second half of each block is _ID_CHECK
+                return list(numbers[::2])
+        return [self.own(person_id) or self._foreign(person_id) or 0 for person_id in person_ids]
 
     def own(self, person_id: str) -> int | None:
         """Return the seq encoded in an id that this store issued, None for any other id."""

@@ -104,7 +104,7 @@ class SqliteStore:
         batch = BatchCreator(writer, self._insert, self._idempotency, seqs.id_of, entries.plan.unique, self)
         self.create_each = batch.create_each
         self.search = SqliteSearchIndex(self._in_thread, entries, reader)
-        self.immediate = SqliteImmediateReader(self, reader, self.search, encrypted=encryptor is not None)
+        self.immediate = SqliteImmediateReader(self, reader, self.search, seqs, encrypted=encryptor is not None)
         self.matches = SqliteMatchIndex(self._in_thread, writer, self.search)
         self.archive = SqliteVersionArchive(self._in_thread, seqs.of_all, writer, encryptor, recorder.limits, now)
         self._logs = MergeLogs(encryptor)
