@@ -54,6 +54,7 @@ PARTS: Final = SearchCase(
      "Roth, Maria": ["Anna Maria"], "Anna-Maria Roth": ["Anna Maria"], "Roth, Anna": ["Anna Maria"], "annamaria": ["Anna Maria"],
      "Roth Anna Maria": ["Anna Maria"], "Maria Anna Roth": ["Anna Maria"], "Anna": ["Anna", "Anna Maria"],
      "Müller Anna": ["Anna"], "A. Müller": ["Anna"], "A M Roth": ["Anna Maria"], "harte": ["Ida Harte"], "Harte, Ida": ["Ida Harte"],
+     "Frau Anna Müller": ["Anna"], "Fr. Dr. Zorn": [], "Prof. Dr. Anna Müller": ["Anna"], "Müller, Dr. Anna": ["Anna"], "Mr Harte": ["Ida Harte"],
      "Ida Müller": [], "Anna Zorn": [], "%": [], "*": [], "a*": []},
 )  # fmt: skip
 UMLAUTS: Final = SearchCase(
@@ -85,11 +86,17 @@ FIELDS: Final = SearchCase(
     {"+000213": ["Ben"], "000213": ["Ben"], "elm row": ["Ida"], "12 Elm Row": ["Ida"], "harte elm": ["Ida"], "elm row harte": ["Ida"],
      "05.11.1984": ["Ida"], "harte 1984": ["Ida"], "1984": ["Ida"], "5 Nov 1984": ["Ida"], "11/05/1984": ["Ida"], "1984-11-05": ["Ida"],
      "November 5, 1984": ["Ida"], "05/11/84": ["Ida"], "19841105": ["Ida"], "Harte 05.11.1984": ["Ida"], "Nov 1984": ["Ida"],
-     "030 1234567": ["Ida"], "+49 (0)30 123 45 67": ["Ida"], "0049301234567": ["Ida"], "1234567": ["Ida"], "harte 030/1234567": ["Ida"],
+     "030 1234567": ["Ida"], "+49 (0)30 123 45 67": ["Ida"], "0049301234567": ["Ida"], "1234567": ["Ida"], "harte 030/1234567": ["Ida"], "harte 567": ["Ida"], "234567": ["Ida"], "550123": ["Bob"],
      "ben.roth@example.org": ["Ben"], "Ben Roth <BEN.ROTH@EXAMPLE.ORG>": ["Ben"], "mailto:ben.roth@example.org": ["Ben"],
      "springfield": ["Ida"], "hauptstr 5": ["Ann"], "Hauptstr. 5": ["Ann"], "Hauptstraße": ["Ann"], "haupt strasse 5": ["Ann"],
      "221B Baker": ["Bob"], "baker st": ["Bob"], "NW1 6XE": ["Bob"], "nw16xe": ["Bob"], "london lee": ["Bob"], "10.12.1815": ["Bob"],
      "020 7946 0958": ["Bob"], "212-555-0123": ["Bob"], "10115": ["Ann", "Ida"], "10115 berlin": ["Ann"], "11.02.1990": ["Ann"], "ida berlin": [], "harte 1985": []},
+)  # fmt: skip
+TRANSLITERATIONS: Final = SearchCase(
+    [person("Сергей", "Иванов", phone="+7 495 123-45-67"), person("Анна", "Ефимова"), person("Γιώργος", "Παπαδόπουλος"),
+     person("Pyotr", "Tchaikovsky"), person("Oleg", "Shevchenko"), person("Ann", "Kelly", address="4 Quay St, H91 X2Y3 Galway")],
+    {"Ivanov": ["Сергей"], "Sergey Ivanov": ["Сергей"], "papadopoulos": ["Γιώργος"], "Giorgos Papadopoulos": ["Γιώργος"], "Шевченко": ["Oleg"],
+     "Tschaikowsky": ["Pyotr"], "Chaykovskiy": ["Pyotr"], "8 495 123-45-67": ["Сергей"], "84951234567": ["Сергей"], "h91x2y3": ["Ann"]},
 )  # fmt: skip
 AS_BEFORE: Final = SearchCase(
     [person("Ada", "JOSÉ"), person("Bea", "ΧΡΗΣΤΟΣ"), person("Cem", "İnce"), person("Dan", "Ｓｍｉｔｈ"),
@@ -99,5 +106,5 @@ AS_BEFORE: Final = SearchCase(
 )  # fmt: skip
 CASES: Final = {
     "separators": SEPARATORS, "particles": PARTICLES, "missing particles": MISSING_PARTICLES, "parts": PARTS, "umlauts": UMLAUTS,
-    "scripts": SCRIPTS, "typos": TYPOS, "fields": FIELDS, "as before": AS_BEFORE,
+    "scripts": SCRIPTS, "typos": TYPOS, "fields": FIELDS, "transliterations": TRANSLITERATIONS, "as before": AS_BEFORE,
 }  # fmt: skip

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 PHONE_KEY_LENGTH: Final = 7  # last digits of a number: equal with and without country and area code
 _MIN_SUFFIX: Final = 6  # digits of a number that is compared with the end of a longer one
-_MIN_PART: Final = 4  # digits of a number that find it next to a name
+_MIN_PART: Final = 3  # digits of a number that find it next to a name
 _MAX_LENGTH: Final = 256  # characters of a value
 _MAX_VALUES: Final = 8  # values of a person in each field
 _PHONE_FIELD: Final = re.compile("phone|tel|mobile|mobil|cell|fax|handy", re.IGNORECASE)
 _MAIL: Final = re.compile(r"[^\s<>,;:\"()]+@[^\s<>,;:\"()]+")
 _USUAL_MAIL: Final = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*@[a-z0-9]+(?:[.-][a-z0-9]+)*", re.IGNORECASE)
 _EXTENSION: Final = re.compile(r"(?:ext\.?|extension|x|#|durchwahl)\s*\d{1,6}\s*$", re.IGNORECASE)
+_RUSSIAN_PREFIX: Final = re.compile(r"^8(?=\d{10}$)", re.ASCII)  # in Russia, 8 stands for +7
 _NOT_DIGITS: Final = re.compile(r"\D")
 _SIMPLE_PHONE: Final = re.compile(r"\+[0-9 .()\-]+")
 _SIMPLE_LENGTHS: Final = range(11, 16)  # digits with a country code; at least `PHONE_KEY_LENGTH` follow a prefix
@@ -77,10 +78,18 @@ def phone_key(digits: str) -> str:
     return digits[-PHONE_KEY_LENGTH:]
 
 
+def phone_keys(digits: str) -> list[str]:
+    """Return the index keys of the numbers that are equal to a number or end with it, if it has at least six digits."""
+    if len(digits) == _MIN_SUFFIX:
+        return [digits, *(f"{digit}{digits}" for digit in range(10))]
+    return [phone_key(digits)]
+
+
 def same_phone(one: str, other: str) -> bool:
     """Return whether two numbers are equal, or one is the end of the other (without country or area code)."""
     shorter, longer = sorted((one, other), key=len)
-    return one == other or (len(shorter) >= _MIN_SUFFIX and longer.endswith(shorter))
+    is_end = len(shorter) >= _MIN_SUFFIX and longer.endswith(shorter)
+    return one == other or is_end or _RUSSIAN_PREFIX.sub("7", one) == _RUSSIAN_PREFIX.sub("7", other)
 
 
 def is_phone(digits: str, text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from peopleinfo.people.identifiers import phone_key
+from peopleinfo.people.identifiers import phone_key, phone_keys
 from peopleinfo.people.index_entries import ADDRESS, BIRTHDATE, IDENTIFIER, NAME, address_key, address_parts, is_generic
 from peopleinfo.people.nicknames import familiar_names
 from peopleinfo.people.search_index import Lookup
@@ -115,7 +115,8 @@ def _filters(words: Iterable[str], *, is_readable: bool) -> tuple[frozenset[str]
 def _identifiers(query: Query) -> Iterator[Lookup]:
     for term in query.terms:
         if term.phone:
-            yield Lookup(f"{IDENTIFIER}+{phone_key(term.phone)}")
+            keys = phone_keys(term.phone) if len(query.terms) == 1 else [phone_key(term.phone)]
+            yield from (Lookup(f"{IDENTIFIER}+{key}") for key in keys)
         if not term.is_word or len(query.terms) == 1 or any(map(str.isdecimal, term.code)):
             yield from (Lookup(IDENTIFIER + key) for key in term.identifiers)
     yield from (Lookup(IDENTIFIER + key) for key in query.codes.values())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from peopleinfo.people.edit_distance import MAX_DISTANCE, edit_distance
+from peopleinfo.people.romanization import is_romanizable, romanized
 from peopleinfo.people.sounds import sound
 from peopleinfo.people.words import collapse
 
@@ -22,6 +24,8 @@ def sounds_like(one: str, other: str) -> bool:
         return False
     if sound(one) != sound(other) or (one[0] == "h") != (other[0] == "h"):
         return False
+    if is_romanizable(one) != is_romanizable(other):
+        return edit_distance(romanized(one), romanized(other)) <= MAX_DISTANCE
     if len(sound(one)) >= _MIN_SOUND:
         return True
     return (sound(one)[0] != "A" or one[0] == other[0]) and _vowel(one) == _vowel(other)

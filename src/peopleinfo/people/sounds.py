@@ -5,17 +5,20 @@ Stored keys contain a sound: increment `SOUND_VERSION` with every change of the 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
 from peopleinfo.people.folding import fold
+from peopleinfo.people.romanization import romanized
 
-SOUND_VERSION: Final = 1
+SOUND_VERSION: Final = 2
 SOUND_LENGTH: Final = 5  # classes
 
+_CH: Final = re.compile("^ch(?=[aeouy])")  # Charlotte and Chaykovskiy, but not Chiara and Christina
 # Spellings of one sound, replaced in this order.
 _SPELLINGS: Final = (
-    ("sch", "s"), ("tsch", "s"), ("tch", "s"), ("cz", "s"), ("sz", "s"), ("sh", "s"), ("ch", "k"), ("ph", "f"), ("ck", "k"),
+    ("tsch", "s"), ("sch", "s"), ("tch", "s"), ("cz", "s"), ("sz", "s"), ("sh", "s"), ("ch", "k"), ("ph", "f"), ("ck", "k"),
     ("gh", "g"), ("kn", "n"), ("wr", "r"), ("qu", "kv"), ("dt", "t"), ("th", "t"), ("dg", "g"), ("x", "ks"), ("mac", "mc"),
     ("pf", "f"),
 )  # fmt: skip
@@ -30,9 +33,9 @@ _VOWELS: Final = frozenset("aeiouy")
 def sound(name: str) -> str:
     """Return the sound key of a name: classes of consonants, and `A` for a vowel at the start; at most `SOUND_LENGTH` characters.
 
-    A letter of another script is its own class, so every name has a key.
+    Cyrillic and Greek names have the sound of their Latin letters. A letter of another script is its own class, so every name has a key.
     """
-    letters = fold(name)
+    letters = _CH.sub("s", romanized(fold(name)))
     for spelling, meaning in _SPELLINGS:
         letters = letters.replace(spelling, meaning)
     return "".join(_sounds(letters))[:SOUND_LENGTH] or letters[:SOUND_LENGTH]

@@ -32,6 +32,12 @@ _LABEL: Final = re.compile(
     r"|(?:(?:geb|dob|d\.o\.b|born(?: on)?)\b[.:]*|\*)\s*(?=\d{1,4}[./\s-]{1,2}\d{1,2}[./\s-]{1,2}\d))",
     re.IGNORECASE,
 )
+# Titles before a name, which a record may have in another field. A title with a comma after it is a surname.
+_TITLES: Final = re.compile(
+    r"(?:^|(?<=,\s))(?:(?:mrs?|ms|mx|miss|dr|prof|professor|herrn?|frau|mme|mlle|monsieur|madame|sr|sra|srta|sig|sig\.ra|dhr|mevr|ing|dipl\.-ing|mag|med)"
+    r"\b\.?\s+)+(?=[^\W\d_])",
+    re.IGNORECASE,
+)
 _DASHES: Final = dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-")
 _PHONE_PART: Final = re.compile(r"[\d\s()./+-]+")
 _MAX_CODE_TERMS: Final = 4  # terms of a code that is written with blanks
@@ -103,7 +109,8 @@ def parse(text: str) -> Query:
         raise InvalidSearch([FieldError("q", f"must not be longer than {MAX_LENGTH} characters")])
     if _UNREADABLE.search(text):
         raise InvalidSearch([FieldError("q", "must be valid Unicode text")])
-    terms = tuple(_terms(_LABEL.sub("", unicodedata.normalize("NFKC", text).translate(_DASHES)).strip()))
+    plain = unicodedata.normalize("NFKC", text).translate(_DASHES).strip()
+    terms = tuple(_terms(_LABEL.sub("", _TITLES.sub("", plain)).strip()))
     if not terms:
         raise InvalidSearch([FieldError("q", "must not be empty")])
     if len(terms) > MAX_TERMS:

@@ -98,8 +98,10 @@ _JOINED_PARTICLES: Final = ("vander", "vanden", "vonder", "vande", "delos", "del
 MIN_COLLAPSED_PREFIX: Final = 4  # letters: Mae would be a prefix of every name that starts with Ma
 _TWO_LETTERS: Final = (("ue", "u"), ("oe", "o"), ("ae", "a"), ("aa", "a"))
 _SERBIAN_DJ: Final = re.compile("(?:^|(?<=[nr]))dj|dj(?=[eiou])")  # dj for đ: Djordjević, Andjela, but not Nadja
-# Both halves of a postcode: British (LS1 4AB), Dutch (1012 AB), Canadian (K1A 0B1).
-_POSTCODE: Final = re.compile(r"([a-z]{1,2}\d[a-z\d]?)(\d[a-z]{2})|(\d{4})([a-z]{2})|([a-z]\d[a-z])(\d[a-z]\d)")
+# Both halves of a postcode: British (LS1 4AB), Dutch (1012 AB), Canadian (K1A 0B1), Irish (H91 X2Y3).
+_POSTCODE: Final = re.compile(
+    r"([a-z]{1,2}\d[a-z\d]?)(\d[a-z]{2})|(\d{4})([a-z]{2})|([a-z]\d[a-z])(\d[a-z]\d)|([a-z]\d[\dw])((?=\d*[a-z])[a-z\d]{4})"
+)
 
 
 def divide(text: str) -> list[str]:
