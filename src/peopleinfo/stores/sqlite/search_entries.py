@@ -28,7 +28,7 @@ from peopleinfo.stores.sqlite.entry_rows import (
     delete_entries_of,
     insert_entries,
 )
-from peopleinfo.stores.sqlite.match_rows import key_text, sub_text
+from peopleinfo.stores.sqlite.match_rows import texts_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,18 +52,22 @@ _DELETE_UNUSED_WORDS: Final = f"""
 
 
 class _Entries(NamedTuple):
-    """The entries of a person: the stored order, the seq, the keys before their words are hashed, and the rows of match entries."""
+    """The entries of a person: the stored order, the seq, the keys before their words are hashed, and the match entries."""
 
     order: str
     seq: int
     keys: list[str]
-    matches: list[tuple[str, str, int]]
+    match_order: str
+    match_keys: list[str]
 
     def without(self, other: _Entries) -> _Entries:
         """Return the entries that the other ones lack."""
         kept = () if self.order != other.order else other.keys
-        keys = [key for key in self.keys if key not in kept]
-        return self._replace(keys=keys, matches=[row for row in self.matches if row not in other.matches])
+        kept_matches = () if self.match_order != other.match_order else other.match_keys
+        return self._replace(
+            keys=[key for key in self.keys if key not in kept],
+            match_keys=[key for key in self.match_keys if key not in kept_matches],
+        )
 
 
 class _Rows(NamedTuple):
@@ -149,7 +153,7 @@ class SearchEntries:
 
     def _indexed(self, db: sqlite3.Connection, seq: int, data: PersonData, number: int) -> _Entries:
         if not number:
-            return _Entries("", seq, [], [])
+            return _Entries("", seq, [], "", [])
         if number not in self._plans:
             (text,) = db.execute("SELECT text FROM search_plans WHERE plan = ?", (number,)).fetchone()
             self._plans[number] = IndexPlan.parse(text.split(":", 1)[1])
@@ -159,9 +163,8 @@ class SearchEntries:
         keys, order = keys_and_order(data, plan)
         if code := self.code:
             order = map_words(order, lambda word: code(word)[:ORDER_CODE])
-        found, sub = self._duplicates.keys_and_sub(data, plan)
-        names = sub_text(sub)
-        return _Entries(order, seq, keys, [(key_text(key), names, seq) for key in found])
+        match_keys, match_order = texts_of(*self._duplicates.keys_and_sub(data, plan))
+        return _Entries(order, seq, keys, match_order, match_keys)
 
     def _add_staged(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add many people. Rows in the order of the file change each of its pages once."""
@@ -180,15 +183,15 @@ class SearchEntries:
         self._insert_words(db, _words_of(people))
 
     def _rows(self, people: list[_Entries]) -> _Rows:
-        rows = _Rows([], [], [])
-        for order, seq, keys, matches in people:
-            rows.keys.extend(map(self._stored_key, keys) if self.code else keys)
-            rows.names.extend([order] * len(keys))
-            for key, sub, _ in matches:
-                rows.keys.append(key)
-                rows.names.append(sub)
-            rows.seqs.extend([seq] * (len(keys) + len(matches)))
-        return rows
+        all_keys: list[str] = []
+        names: list[str] = []
+        seqs: list[int] = []
+        for order, seq, keys, match_order, match_keys in people:
+            all_keys += map(self._stored_key, keys) if self.code else keys
+            all_keys += match_keys
+            names += [order] * len(keys) + [match_order] * len(match_keys)
+            seqs += [seq] * (len(keys) + len(match_keys))
+        return _Rows(all_keys, names, seqs)
 
     def _insert_words(self, db: sqlite3.Connection, words: Iterable[str]) -> None:
         first = {self._first_row(word): word for word in words}
@@ -197,8 +200,8 @@ class SearchEntries:
         insert_rows(db, _INSERT_WORD, rows)
 
     def _delete(self, db: sqlite3.Connection, person: _Entries) -> None:
-        rows = [(self._stored_key(key), person.order, person.seq) for key in person.keys]
-        delete_entries(db, rows + person.matches)
+        keys, names, seqs = self._rows([person])
+        delete_entries(db, list(zip(keys, names, seqs, strict=True)))
         for key in person.keys:
             if key[0] == NAME and db.execute(_HAS_KEY, (self._stored_key(key),)).fetchone() is None:
                 db.executemany(_DELETE_WORD, self._vocabulary_rows(key[1:]))
