@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.http.media_types import JSON
 from peopleinfo.http.openapi.duplicates_schemas import (
     Count,
     DecisionBody,
@@ -17,7 +18,7 @@ from peopleinfo.http.openapi.duplicates_schemas import (
     PairState,
     Threshold,
 )
-from peopleinfo.http.openapi.operation_types import BODY_ERRORS, IF_MATCH, JSON, PAGE, Operation, Parameter, Response
+from peopleinfo.http.openapi.operation_types import BODY_ERRORS, IF_MATCH, PAGE, Operation, Parameter, Response
 
 _RESULT: Final = Response("The candidates.", {JSON: MatchResult})
 

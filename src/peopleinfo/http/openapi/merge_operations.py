@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.http.media_types import JSON
 from peopleinfo.http.openapi.merge_schemas import (
     MergeBody,
     MergeOutcome,
@@ -13,7 +14,7 @@ from peopleinfo.http.openapi.merge_schemas import (
     UndoBody,
     UndoOutcome,
 )
-from peopleinfo.http.openapi.operation_types import JSON, Key, Operation, Parameter, Response
+from peopleinfo.http.openapi.operation_types import Key, Operation, Parameter, Response
 
 MERGE_OPERATIONS: Final = (
     Operation(
