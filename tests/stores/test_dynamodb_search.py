@@ -13,7 +13,7 @@ from peopleinfo.people.text_query import parse
 from peopleinfo.people.text_search import PeopleSearch
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.items import bytes_attr
-from peopleinfo.stores.dynamodb.search_items import home_of_entry, is_entry
+from peopleinfo.stores.dynamodb.search_items import home_of_entry, is_entry, is_word
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending
 from tests.search_cases import person
 from tests.store_kinds import encryption, make_table, purge_all, raw_bytes, table_location
@@ -130,6 +130,32 @@ async def test_crash_during_a_change_leaves_the_person_under_the_current_names(
         await store.delete(created.person_id, expected=current.version)
         writes += 1
     assert writes > 3
+
+
+async def test_crash_during_a_change_leaves_no_entry_of_the_other_version(
+    store: DynamoDBStore, crashes: Crashes, clock: Clock
+) -> None:
+    writes, ended = 0, False
+    while not ended:
+        created = await store.create(ANNA)
+        ended = await crashes.run(writes, store.replace(created.person_id, EVA, expected=1))
+        clock.advance(minutes=10)
+        await store.expire_history()
+        if store.search.is_readable:
+            await check_table_index(store)
+        await store.delete(created.person_id)
+        assert await entries_of(store, created.person_id) == [], writes
+        writes += 1
+    assert writes > 3
+
+
+async def test_crash_during_a_creation_leaves_no_word(store: DynamoDBStore, crashes: Crashes, clock: Clock) -> None:
+    writes = 0
+    while not await crashes.run(writes, store.create(ANNA)):
+        await clean(store, clock)
+        items, _ = await store._table.scan(limit=10_000)
+        assert not store.search.is_readable or [item for item in items if is_word(item)] == []
+        writes += 1
 
 
 async def test_crash_during_a_deletion_leaves_no_entry_of_an_erased_person(

@@ -172,7 +172,7 @@ class DynamoDBMerges(MergeArchive, MergeEraser):
         first, old = await self._versions.archive(home, record.version, record.body, merged.item)
         second, older = await self._versions.archive(home, between.version, between.body, origin)
         first = [item for item in first if {"pk": item["pk"], "sk": item["sk"]} not in older]
-        indexed = self._entries.change(home, version, None, change.data)
+        indexed = self._entries.change(home, version, (data_of(record.body), {}), change.data)  # has no entries
         return _Restored(merged, change, announced, [*first, *second], [*old, *older], indexed, record)
 
     async def _undo(
@@ -231,7 +231,8 @@ class DynamoDBMerges(MergeArchive, MergeEraser):
             return None
         self._format.evict_key(home)
         with non_atomic_writes():
-            await self._entries.finish(indexed)
+            for each_indexed in all_indexed:
+                await self._entries.finish(each_indexed)
             await self._renewals.finish(home, marker)
         return people
 

@@ -97,6 +97,10 @@ class RecordWriter(TableWriter):
                 await self._links.erase(person_id)
         return True
 
+    async def resume_index_changes(self) -> None:
+        """Remove the entries that interrupted changes left."""
+        await self._entries.resume(self._read_current)
+
     async def purge(self, found: Located) -> None:
         """Erase a record without an encryption key; `found` has its attribute `alias`."""
         await self._delete_item(found, self._format.key_absent_conditions(found.home))

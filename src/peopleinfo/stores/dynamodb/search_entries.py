@@ -4,26 +4,32 @@ The entries of a person are stored before the record, and removed after it. So a
 has: a search compares the record itself and skips it, and `SearchEntries.sweep` deletes it. A word enters the vocabulary after the
 entries and before the record. Its removal reads the entries again afterwards, and restores the word if a concurrent write needs it.
 
+A change of entries stores a marker with them, which names all entries that it adds and removes. `SearchEntries.resume` deletes those that
+remain after a crash: an erasure of the person could not find them.
+
 A delete is conditional on the version in the entry, because a later change may have stored the same entry again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from peopleinfo.crypto.person_ids import BLOCK_SIZE
 from peopleinfo.people.identifiers import values_of
 from peopleinfo.people.index_entries import NAME, IndexPlan
 from peopleinfo.people.person import StoredPerson, split_record
 from peopleinfo.people.search_index import Lookup
 from peopleinfo.stores.dynamodb.client import ConditionFailed
-from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, number
+from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, int_attr, item_key_of, number
 from peopleinfo.stores.dynamodb.paging import key_at, position_of
+from peopleinfo.stores.dynamodb.queries import query_items
 from peopleinfo.stores.dynamodb.search_items import home_of_entry, is_entry, is_identifier, start_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
     from peopleinfo.people.person import PersonData
@@ -34,7 +40,12 @@ if TYPE_CHECKING:
 INDEXED: Final = "index_plan"  # attribute of a record: the plan of its entries
 MIN_ENTRY_AGE: Final = 300  # seconds after which the write of an entry's record has ended
 _RANGE: Final = "pk = :pk AND sk BETWEEN :first AND :last"
-_ERASED: Final = "entries"  # attribute of a marker of a deletion
+_ERASED: Final = "entries"  # attribute of a marker
+_CHANGES: Final = b"index changes"
+_SHARDS: Final = 4  # partitions of the markers of changes
+_RANDOM_SIZE: Final = 8  # bytes
+
+Current = tuple["PersonData", "Item"]  # the fields of a record, and its item
 
 
 class IndexChange(NamedTuple):
@@ -47,6 +58,8 @@ class IndexChange(NamedTuple):
     removed: Rows
     start: ItemKey | None
     """The item for the start of the surname key, if people are listed by name."""
+    marker: ItemKey | None
+    """The key of the marker of the change, if there is one."""
 
 
 class SearchEntries:
@@ -85,8 +98,12 @@ class SearchEntries:
         removed = {key: word for key, word in old.items() if key not in new}
         written = {"version": number(version), "written_at": number(self._seconds())}
         stored = {*added, *(key for key in new if has_new_values and is_identifier(key))}
+        items: list[Item] = [key.key | written for key in stored]
         start = self._start_item(after) if after is not None else None
-        return IndexChange(home, version, [key.key | written for key in stored], added, removed, start)
+        marker = _new_marker(home) if before is not None and after is not None and (added or removed) else None
+        if marker is not None:
+            items.append(marker.key | written | _positions({**added, **removed}))
+        return IndexChange(home, version, items, added, removed, start, marker)
 
     async def add_words(self, changes: Iterable[IndexChange]) -> None:
         """Add the new words of stored entries to the vocabulary, and the starts of surname keys to the list by name."""
@@ -99,25 +116,40 @@ class SearchEntries:
     async def finish(self, change: IndexChange) -> None:
         """Remove the entries that a record no longer has. Raises StoreUnavailable."""
         await self._remove(change.removed, change.version)
+        await self._delete_marker(change.marker)
 
     async def undo(self, change: IndexChange, current: tuple[PersonData, Item] | None = None) -> None:
         """Remove the added entries of a write that was not applied, except those of the current record. Raises StoreUnavailable."""
         kept = self._rows_of(change.home, *current) if current is not None else {}
         await self._remove({key: word for key, word in change.added.items() if key not in kept}, change.version)
+        await self._delete_marker(change.marker)
 
     def marked(self, change: IndexChange) -> Json:
         """Return the attribute of a deletion's marker from which `erase` deletes the entries."""
-        if not change.removed:
-            return {}
-        return {_ERASED: {"BS": [binary(position_of(key.key))["B"] for key in change.removed]}}
+        return _positions(change.removed)
 
     async def erase(self, marker: Item) -> None:
         """Delete the entries of a deletion that was interrupted, and readable words without another entry."""
-        positions = [bytes_attr({"key": {"B": text}}, "key") for text in marker.get(_ERASED, {}).get("BS", ())]
-        keys = [_key(key_at(position)) for position in positions]
+        keys = _marked_keys(marker)
         await self._table.write_many([], [key.key for key in keys])
-        for word in {word for key in keys if (word := self._layout.name_word(key))}:
-            await self._remove_word(word)
+        await self._remove_words(keys)
+
+    async def resume(self, read: Callable[[ItemKey], Awaitable[Current | None]]) -> None:
+        """Delete the entries that interrupted changes left, except those of the current record. `read` returns that of a home key."""
+        oldest = self._seconds() - MIN_ENTRY_AGE
+        for shard in range(_SHARDS):
+            async for marker in query_items(self._table, "pk = :pk", {":pk": binary(_CHANGES + bytes([shard]))}):
+                if int_attr(marker, "written_at") < oldest:
+                    await self._resume(marker, read)
+
+    async def _resume(self, marker: Item, read: Callable[[ItemKey], Awaitable[Current | None]]) -> None:
+        home = item_key_of(bytes_attr(marker, "sk")[:BLOCK_SIZE])
+        current = await read(home)
+        kept = self._rows_of(home, *current) if current is not None else {}
+        left = [key for key in _marked_keys(marker) if key not in kept]
+        await asyncio.gather(*(self._delete(key, int_attr(marker, "version")) for key in left))
+        await self._remove_words(left)
+        await self._delete_marker(_key(marker))
 
     async def sweep(self, items: Sequence[Item]) -> None:
         """Delete the entries of missing people among the items of a scan."""
@@ -132,6 +164,7 @@ class SearchEntries:
         gone |= set(await self._format.without_key([home for home in homes if home not in gone]))
         orphans = [item for item in found if home_of_entry(bytes_attr(item, "sk")) in gone]
         await asyncio.gather(*(self._delete(_key(item), int_attr(item, "version")) for item in orphans))
+        await self._remove_words(map(_key, orphans))
 
     def _start_item(self, data: PersonData) -> ItemKey | None:
         is_listed = "names" in self.plan.indexes and self._layout.code is None
@@ -155,6 +188,14 @@ class SearchEntries:
     async def _delete(self, key: ItemKey, version: int) -> None:
         with suppress(ConditionFailed):  # deleted already, or stored again by a later change
             await self._table.delete(key.key, "version <= :version", {":version": number(version)})
+
+    async def _delete_marker(self, marker: ItemKey | None) -> None:
+        await self._table.write_many([], [marker.key] if marker else [])
+
+    async def _remove_words(self, keys: Iterable[ItemKey]) -> None:
+        """Remove the readable words of deleted entries from the vocabulary, except words with other entries."""
+        for word in {word for key in keys if (word := self._layout.name_word(key))}:
+            await self._remove_word(word)
 
     async def _add_words(self, words: set[str]) -> None:
         marks = {word: keys[-1] for word in words if (keys := self._layout.vocabulary(word))}
@@ -200,6 +241,22 @@ async def read_items(table: TableClient, keys: KeyRange, limit: int, attributes:
     values = {":pk": binary(keys.pk), ":first": binary(keys.first), ":last": binary(keys.last)}
     items, last = await table.query(_RANGE, values, limit=limit, ConsistentRead=True, ProjectionExpression=attributes)
     return items, last is None
+
+
+def _new_marker(home: ItemKey) -> ItemKey:
+    """Return the key of a marker; concurrent changes to the same version have different ones."""
+    return ItemKey(_CHANGES + bytes([home.sk[-1] % _SHARDS]), home.block + secrets.token_bytes(_RANDOM_SIZE))
+
+
+def _positions(keys: Iterable[ItemKey]) -> Json:
+    """Return the attribute of a marker that names entries."""
+    positions = [binary(position_of(key.key))["B"] for key in keys]
+    return {_ERASED: {"BS": positions}} if positions else {}
+
+
+def _marked_keys(marker: Item) -> list[ItemKey]:
+    positions = [bytes_attr({"key": {"B": text}}, "key") for text in marker.get(_ERASED, {}).get("BS", ())]
+    return [_key(key_at(position)) for position in positions]
 
 
 def _key(item: Item) -> ItemKey:

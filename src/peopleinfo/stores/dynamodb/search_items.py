@@ -8,6 +8,7 @@
     "m" + a match key                                  sub, home key                      a match entry (`peopleinfo.matching`)
     "name starts"                                      the start of a surname key         a partition of readable surname keys (`name_order`)
     "search index" + a plan                            "-"                                the progress of `reindex`
+    "index changes" + shard                            home key, random bytes             a change of entries in progress (`search_entries`)
 
 An entry has the version of the record that it was written for, and the time of the write in seconds.
 """

@@ -213,6 +213,7 @@ class DynamoDBStore:
     async def expire_history(self) -> bool:
         # DynamoDB deletes expired items itself.
         await self._renewals.resume()
+        await self._writer.resume_index_changes()
         erasers = self._entries.erase, self.matches.links.erase_marked, self.merges.erase_marked
         await self._versions.resume_erasures(self._exists, *erasers)
         return False

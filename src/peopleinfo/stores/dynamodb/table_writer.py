@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.items import ItemKey, KeyAllocator
     from peopleinfo.stores.dynamodb.record_format import RecordFormat
     from peopleinfo.stores.dynamodb.record_writes import Located
-    from peopleinfo.stores.dynamodb.search_entries import IndexChange, SearchEntries
+    from peopleinfo.stores.dynamodb.search_entries import Current, IndexChange, SearchEntries
     from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 
 
@@ -91,8 +91,11 @@ class TableWriter:
             await self._remove_entries(indexed)
 
     async def _remove_entries(self, indexed: IndexChange) -> None:
-        if indexed.added:
-            found = await self._locate(indexed.home, f"version, body, moved_to, {INDEXED}")
-            body = await self._format.body(found.home, found.item) if found else None
-            current = (data_of(body), found.item) if found and body is not None else None
-            await self._entries.undo(indexed, current)
+        if indexed.added or indexed.marker:
+            await self._entries.undo(indexed, await self._read_current(indexed.home))
+
+    async def _read_current(self, home: ItemKey) -> Current | None:
+        """Return the current record with a home key, or None."""
+        found = await self._locate(home, f"version, body, moved_to, {INDEXED}")
+        body = await self._format.body(found.home, found.item) if found else None
+        return (data_of(body), found.item) if found and body is not None else None
