@@ -171,4 +171,5 @@ class _Search:
     def _effect(self, event: Event) -> object:
         operation = event.operation
         mark = operation.mark if operation.mark in self._marks or operation.outcome != "unknown" else ""
-        return operation.kind == "delete", event.returned, operation.expected, operation.surname, mark
+        kind = operation.kind if operation.kind not in ("replace", "patch") else "change"
+        return kind, event.returned, operation.expected, operation.surname, mark

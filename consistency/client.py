@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import date, timedelta
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -14,10 +15,16 @@ from consistency.cluster import HOST
 from consistency.history import WRITES, Kind, Operation, PersonState, Times
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from consistency.cluster import Process
 
 TIMEOUT: Final = 7.0  # seconds; longer than the service waits for its store
 _UNKNOWN_OUTCOME: Final = "the write may or may not have been stored"  # in the detail of a 503 (errors.OutcomeUnknown)
+_MAX_FOUND: Final = 100  # people
+_FIRST_BIRTHDATE: Final = date(1930, 1, 1)
+_BIRTHDATES: Final = 34_000  # days
+_FIRST_POSTCODE: Final = 1_000_000  # more digits than a mark has
 _MERGE_PATCH: Final = "application/merge-patch+json"
 
 
@@ -53,6 +60,8 @@ class Person(msgspec.Struct, forbid_unknown_fields=True):
     person_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     person_name: str
     person_surname: str
+    person_birthdate: str
+    person_address: str
     mark: str
     version: Annotated[int, msgspec.Meta(ge=1)]
     created_at: _Time
@@ -60,8 +69,9 @@ class Person(msgspec.Struct, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError if the fields belong to different versions."""
-        if self.person_name != _name(self.mark):
-            raise ValueError("the name and the mark belong to different versions")
+        values = self.person_name, self.person_birthdate, self.person_address
+        if values != (_name(self.mark), birthdate(self.mark), _address(self.mark)):
+            raise ValueError("the values and the mark belong to different versions")
         if self.created_at > self.updated_at or (self.version == 1 and self.created_at != self.updated_at):
             raise ValueError("the timestamps contradict the version")
 
@@ -81,6 +91,40 @@ class People(msgspec.Struct, forbid_unknown_fields=True):
 
     people: list[Person]
     next_cursor: str | None
+
+
+class FoundPerson(Person, forbid_unknown_fields=True):
+    """A person that a search found, or the survivor of a merge."""
+
+    found_by: str = ""
+    replaces: list[str] = []
+
+
+class FoundPeople(msgspec.Struct, forbid_unknown_fields=True):
+    """A page of found people."""
+
+    people: list[FoundPerson]
+    next_cursor: str | None
+    count: int
+    more_exist: bool
+
+
+class _Candidate(msgspec.Struct):
+    person: Person
+
+
+class Candidates(msgspec.Struct):
+    """The possible duplicates of a person."""
+
+    candidates: list[_Candidate]
+
+
+class Merged(msgspec.Struct):
+    """The result of a merge or an undo; an undo returns the records that were merged."""
+
+    merge_id: str
+    survivor: FoundPerson
+    merged: list[msgspec.Raw]
 
 
 class Connection:
@@ -191,11 +235,44 @@ class Api:
         headers = {"if_match": _tag(operation)} if operation.expected else {}
         take(operation, await connection.request("DELETE", _path(operation), **headers), 204)
 
+    async def _erase(self, connection: Connection, operation: Operation) -> None:
+        path = f"{_path(operation)}?erase=true"
+        take(operation, await connection.request("DELETE", path, if_match=_tag(operation)), 204)
+
+    async def _restore(self, connection: Connection, operation: Operation) -> None:
+        take(operation, await connection.request("POST", f"/v1/trash/{operation.person}/restore"), 200)
+
+    async def _merge(self, connection: Connection, operation: Operation) -> None:
+        survivor = {"person_id": operation.person, "version": operation.expected}
+        body = {"survivor": survivor, "merged": [{"person_id": operation.other, "version": operation.other_version}]}
+        _take_merge(operation, await connection.request("POST", "/v1/merges", body), 201)
+
+    async def _undo(self, connection: Connection, operation: Operation) -> None:
+        body = {"keep": dict.fromkeys((*_content(operation), "person_surname"), "survivor")}
+        _take_merge(operation, await connection.request("POST", f"/v1/merges/{operation.merge}/undo", body), 200)
+
+    async def _find(self, connection: Connection, operation: Operation) -> None:
+        """List people by an index other than the surname."""
+        if operation.index == "duplicates":
+            body = {"person": _content(operation)}
+            response = await connection.request("POST", "/v1/people/match", body)
+        else:
+            response = await connection.request("POST", "/v1/people/search", _search(operation))
+        take(operation, response._replace(body=b"" if response.status == 200 else response.body), 200)
+        if operation.outcome == "done" and operation.index == "duplicates":
+            people = [one.person for one in _decoded(response, Candidates).candidates]
+            _set_seen(operation, [person for person in people if operation.is_listed(person.state)])
+        elif operation.outcome == "done":
+            _set_seen(operation, _decoded(response, FoundPeople).people)
+
     async def _read(self, connection: Connection, operation: Operation) -> None:
         headers = _freshness(operation) | ({"if_none_match": _tag(operation)} if operation.expected else {})
         take(operation, await connection.request("GET", _path(operation), **headers), 200)
 
     async def _list(self, connection: Connection, operation: Operation) -> None:
+        if operation.index:
+            await self._find(connection, operation)
+            return
         people: list[Person] = []
         page = f"/v1/people?surname={quote(operation.surname)}&limit={operation.limit}"
         path, cursors = page, set[str | None]()
@@ -228,7 +305,7 @@ def take(operation: Operation, response: Response, success: int) -> None:
     elif response.status == 304:
         operation.outcome = "unchanged"
         _check_tag(response, operation.expected)
-    elif response.status == 404:
+    elif response.status == 404 or _is_merged(response):
         operation.outcome = "missing"
     elif response.status == 412:
         operation.outcome, operation.actual = "conflict", _version_in(response.json()["detail"])
@@ -240,6 +317,32 @@ def take(operation: Operation, response: Response, success: int) -> None:
     else:
         operation.outcome = "unknown" if operation.kind in WRITES else "failed"
         raise Unexpected(f"{response.status} {response.body[:300].decode(errors='replace')}")
+
+
+def _is_merged(response: Response) -> bool:
+    return response.status in (307, 409) and response.json()["type"].endswith(":merged")
+
+
+def _take_merge(operation: Operation, response: Response, success: int) -> None:
+    """Set the outcome of a merge or an undo. Raises Unexpected."""
+    if response.status == 409:  # without effect: one of the people is merged or deleted, or has changed
+        operation.outcome = "failed"
+        return
+    take(operation, response._replace(body=b"" if response.status == success else response.body), success)
+    if operation.outcome == "done":
+        result = _decoded(response, Merged)
+        operation.merge = result.merge_id
+        restored = [msgspec.json.decode(one, type=Person) for one in result.merged if operation.kind == "undo"]
+        _set_seen(operation, [result.survivor, *restored])
+
+
+def _search(operation: Operation) -> dict[str, Any]:
+    """Return the body of a search by an index."""
+    if operation.index == "identifier":
+        return {"mark": operation.mark, "limit": _MAX_FOUND}
+    of_mark = birthdate if operation.index == "birthdate" else _postcode
+    text = operation.surname if operation.index == "text" else of_mark(operation.mark)
+    return {"q": text, "forgiving": False, "limit": _MAX_FOUND}
 
 
 def person_in(response: Response) -> Person:
@@ -274,20 +377,35 @@ def _check_tag(response: Response, version: int | None) -> None:
         raise Unexpected(f"ETag: {response.etag} at version {version}")
 
 
-def _set_seen(operation: Operation, people: list[Person]) -> None:
+def _set_seen(operation: Operation, people: Sequence[Person]) -> None:
     operation.seen = tuple(person.state for person in people)
     operation.times = tuple(person.times for person in people)
 
 
 def _name(mark: str) -> str:
-    """Return the name of a person. Every write sets the name and the mark together."""
+    """Return the name of a person. Every write sets all values but the surname together."""
     return f"N{mark}"
+
+
+def birthdate(mark: str) -> str:
+    """Return the birthdate of a person, another one for each mark."""
+    return (_FIRST_BIRTHDATE + timedelta(days=int(mark) % _BIRTHDATES)).isoformat()
+
+
+def _postcode(mark: str) -> str:
+    return str(_FIRST_POSTCODE + int(mark))
+
+
+def _address(mark: str) -> str:
+    return f"12 Elm Row, {_postcode(mark)} Springfield"
 
 
 def _content(operation: Operation) -> dict[str, str]:
     """Return the body of a write; a patch without a surname does not change the surname."""
     surname = {"person_surname": operation.surname} if operation.surname else {}
-    return {"person_name": _name(operation.mark), "mark": operation.mark} | surname
+    mark = operation.mark or "0"
+    values = {"person_name": _name(mark), "person_birthdate": birthdate(mark), "person_address": _address(mark)}
+    return values | {"mark": mark} | surname
 
 
 def _version_in(detail: str) -> int | None:

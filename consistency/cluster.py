@@ -106,7 +106,7 @@ class Cluster:
         self.valkey = Valkey(folder) if cache else None
         self._fault_rates = folder / "fault_rates.json"
         self.set_fault_rates(FaultRates())
-        own = {"STORE_URL": f"sqlite:///{folder / 'people.db'}", "LOG_LEVEL": "warning", **settings}
+        own = {"STORE_URL": default_store(folder), "LOG_LEVEL": "warning", **settings}
         options = ["--faults-from", str(self._fault_rates)]
         if self.valkey and mutant == NAIVE_CACHE:
             options += ["--naive-cache", str(self.valkey.port)]
@@ -151,6 +151,11 @@ async def running(
     finally:
         for process in processes:
             await process.kill()
+
+
+def default_store(folder: Path) -> str:
+    """Return the URL of the store of a run without another one."""
+    return f"sqlite:///{folder / 'people.db'}"
 
 
 async def listens(port: int) -> bool:

@@ -11,14 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-Kind = Literal["create", "replace", "patch", "delete", "read", "list"]
+Kind = Literal["create", "replace", "patch", "delete", "erase", "restore", "merge", "undo", "read", "list"]
+Index = Literal["", "text", "identifier", "birthdate", "address", "duplicates"]
 Outcome = Literal["done", "missing", "conflict", "unchanged", "failed", "unknown"]
 
-WRITES: frozenset[Kind] = frozenset(("create", "replace", "patch", "delete"))
+WRITES: frozenset[Kind] = frozenset(("create", "replace", "patch", "delete", "erase", "restore", "merge", "undo"))
+BY_SURNAME: frozenset[Index] = frozenset(
+    ("", "text")
+)  # indexes that find the people with a surname, the others those with a mark
 
 
 class PersonState(NamedTuple):
-    """The state of a person at a version; `mark` identifies the write that created the version."""
+    """The state of a person at a version; `mark` identifies the write that set the values.
+
+    A negative version is that of a person in the trash or of a merged record, which can be restored.
+    """
 
     person: str
     version: int
@@ -56,6 +63,14 @@ class Operation(msgspec.Struct, tag="operation", omit_defaults=True):
     limit: int = 1_000  # page size of a list
     fresh: bool = False  # Cache-Control: no-cache
     source: str = ""  # Cache-Status of the response
+    index: Index = ""  # of a list; "" for the people with a surname
+    other: str = ""  # the merged record of a merge or an undo
+    other_version: int | None = None  # its version before the merge
+    merge: str = ""  # the id of that merge
+
+    def is_listed(self, state: PersonState) -> bool:
+        """Return whether a list contains a person in a state."""
+        return state.surname == self.surname if self.index in BY_SURNAME else state.mark == self.mark
 
 
 class Fault(msgspec.Struct, tag="fault"):

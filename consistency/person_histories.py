@@ -12,14 +12,21 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from consistency import responses
-from consistency.history import WRITES, Operation, PersonState
+from consistency.history import BY_SURNAME, WRITES, Kind, Operation, PersonState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NEVER = 2**63  # return time of an operation that never returns
 Value = PersonState | None
+
+
+def is_absent(value: Value) -> bool:
+    """Return whether no read shows a person: it does not exist, or it is in the trash or merged."""
+    return value is None or value.version < 0
 
 
 @dataclass(slots=True)
@@ -45,24 +52,34 @@ class Event:
         if operation.outcome == "unchanged":
             return value is not None and value.version == operation.expected
         if operation.outcome == "conflict":
-            if value is None or operation.expected in (None, value.version):
+            if value is None or operation.expected in (None, abs(value.version)):
                 return False
-            return operation.actual in (None, value.version)
+            return operation.actual in (None, abs(value.version))
         if operation.kind == "list" and self.seen is None:
-            return value is None or value.surname != operation.surname
-        return value == self.seen
+            return value is None or is_absent(value) or not operation.is_listed(value)
+        return is_absent(value) if self.seen is None else value == self.seen
 
     def apply(self, value: Value) -> Value | bool:
         """Return the new value of a register after a write; False if the write is impossible at `value`."""
         operation = self.operation
         if operation.kind == "create":
             return value is None and self.seen
-        if value is None or operation.expected not in (None, value.version):
+        if value is None or operation.expected not in (None, abs(value.version)):
             return False
-        if operation.kind == "delete":
+        if operation.kind == "erase":
             return None
-        new = PersonState(value.person, value.version + 1, operation.mark, operation.surname or value.surname)
-        return new if operation.outcome == "unknown" or new == self.seen else False
+        if is_absent(value) != (operation.kind == "restore"):
+            return False
+        new = _changed(value, operation)
+        return new if operation.kind == "delete" or operation.outcome == "unknown" or new == self.seen else False
+
+
+def _changed(value: PersonState, operation: Operation) -> PersonState:
+    """Return the state after a change, a deletion or a restore."""
+    version = abs(value.version) + 1
+    if operation.kind == "delete":
+        return value._replace(version=-version)
+    return PersonState(value.person, version, operation.mark or value.mark, operation.surname or value.surname)
 
 
 @dataclass
@@ -81,7 +98,7 @@ def registers_of(operations: list[Operation], bound: Callable[[Operation], int] 
     """
     registers = Registers(problems=list(responses.problems(operations)))
     births = _add_creations(operations, registers)
-    for operation in operations:
+    for operation in _single_writes(operations):
         if operation.kind in WRITES and operation.kind != "create" and operation.outcome != "failed":
             returned = NEVER if operation.outcome == "unknown" else operation.returned
             seen = operation.seen[0] if operation.seen else None
@@ -103,6 +120,31 @@ def registers_of(operations: list[Operation], bound: Callable[[Operation], int] 
     return registers
 
 
+def _single_writes(operations: list[Operation]) -> Iterator[Operation]:
+    """Yield the writes of one person each. A merge deletes the merged record and changes the survivor; an undo restores it.
+
+    A response other than success states nothing about one of the two people.
+    """
+    for operation in operations:
+        if operation.kind not in ("restore", "merge", "undo"):
+            yield operation
+        elif operation.outcome in ("done", "unknown"):
+            seen = {state.person: (state,) for state in operation.seen}
+            if operation.kind == "restore":
+                yield operation
+                continue
+            change: Kind = "delete" if operation.kind == "merge" else "restore"
+            yield msgspec.structs.replace(operation, kind="patch", mark="", seen=seen.get(operation.person, ()))
+            yield msgspec.structs.replace(
+                operation,
+                kind=change,
+                person=operation.other,
+                expected=operation.other_version,
+                mark="",
+                seen=seen.get(operation.other, ()),
+            )
+
+
 def _is_answered_read(operation: Operation) -> bool:
     return operation.kind in ("read", "list") and operation.outcome not in ("failed", "unknown")
 
@@ -117,6 +159,7 @@ def _add_creations(operations: list[Operation], registers: Registers) -> dict[st
         if operation.kind == "create" and operation.outcome != "failed":
             attempts[operation.mark].append(operation)
     people, first_calls = _people_of(attempts, operations), _first_deletion_calls(operations)
+    restored = {operation.person for operation in operations if operation.kind == "restore"}
     births: dict[str, tuple[int, int]] = {}
     for mark, creations in attempts.items():
         first = min(creations, key=lambda operation: operation.call)
@@ -131,7 +174,7 @@ def _add_creations(operations: list[Operation], registers: Registers) -> dict[st
                 Event(first.call, returned, first, PersonState(person, 1, mark, first.surname))
             )
         for operation in creations:
-            if operation.outcome == "missing":
+            if operation.outcome == "missing" and not people[mark] & restored:  # the response is lost after a restore
                 _add_deleted_response(operation, people[mark], first_calls, registers)
     return births
 
@@ -150,7 +193,7 @@ def _first_deletion_calls(operations: list[Operation]) -> dict[str, int]:
     """Return the first call of a deletion of each person."""
     calls: dict[str, int] = {}
     for operation in operations:
-        if operation.kind == "delete":
+        if operation.kind in ("delete", "erase"):
             calls[operation.person] = min(operation.call, calls.get(operation.person, NEVER))
     return calls
 
@@ -166,27 +209,40 @@ def _add_deleted_response(
 
 
 class _Lifetimes:
-    """The persons that may have a surname at a time. Query with increasing times."""
+    """The persons that a list may contain at a time. Query with increasing times."""
 
     def __init__(self, events: dict[str, list[Event]]) -> None:
         self._surnames = {person: {event.operation.surname for event in history} for person, history in events.items()}
+        self._marks = {person: {event.operation.mark for event in history} for person, history in events.items()}
         self._births = sorted((min(event.call for event in history), person) for person, history in events.items())
-        self._ends = {person: min(map(_end, history)) for person, history in events.items()}
+        self._ends = {person: _end(history) for person, history in events.items()}
         self._next = 0
         self._alive: set[str] = set()
 
-    def with_surname(self, operation: Operation) -> Iterator[str]:
-        """Yield the persons that may have had the surname during a list operation."""
+    def of(self, operation: Operation) -> Iterator[str]:
+        """Yield the persons that may have had the surname, or the mark, during a list operation."""
         while self._next < len(self._births) and self._births[self._next][0] <= operation.returned:
             self._alive.add(self._births[self._next][1])
             self._next += 1
         self._alive -= {person for person in self._alive if self._ends[person] < operation.call}
-        return (person for person in self._alive if operation.surname in self._surnames[person])
+        if operation.index in BY_SURNAME:
+            return (person for person in self._alive if operation.surname in self._surnames[person])
+        return (person for person in self._alive if operation.mark in self._marks[person])
 
 
-def _end(event: Event) -> int:
-    deleted = event.operation.kind == "delete" and event.operation.outcome in ("done", "missing")
-    return event.returned if deleted else NEVER
+def _end(events: list[Event]) -> int:
+    """Return the time after which a person never exists again."""
+    if any(event.operation.kind == "restore" for event in events):
+        return NEVER
+    ends = ("delete", "erase")
+    return min(
+        (
+            event.returned
+            for event in events
+            if event.operation.kind in ends and event.operation.outcome in ("done", "missing")
+        ),
+        default=NEVER,
+    )
 
 
 def _reads(operation: Operation, lifetimes: _Lifetimes) -> Iterator[tuple[str, Value]]:
@@ -195,7 +251,7 @@ def _reads(operation: Operation, lifetimes: _Lifetimes) -> Iterator[tuple[str, V
         return
     listed = {state.person: state for state in operation.seen}
     yield from listed.items()
-    for person in lifetimes.with_surname(operation):
+    for person in lifetimes.of(operation):
         if person not in listed:
             yield person, None
 

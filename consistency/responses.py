@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 Problem = tuple[str, Operation]
 _WITHOUT_RESPONSE: Final[frozenset[Outcome]] = frozenset(("failed", "unknown"))
 _OUTCOMES: Final[dict[Kind, frozenset[Outcome]]] = {
+    "erase": _WITHOUT_RESPONSE | {"done", "missing", "conflict"},
+    "restore": _WITHOUT_RESPONSE | {"done", "missing"},
+    "merge": _WITHOUT_RESPONSE | {"done", "missing", "conflict"},
+    "undo": _WITHOUT_RESPONSE | {"done", "missing"},
     "create": _WITHOUT_RESPONSE | {"done", "missing"},
     "replace": _WITHOUT_RESPONSE | {"done", "missing", "conflict"},
     "patch": _WITHOUT_RESPONSE | {"done", "missing", "conflict"},
@@ -40,6 +44,8 @@ def order(operation: Operation, births: Mapping[str, tuple[int, int]]) -> Iterat
 
     `births` holds the call and return times of each creation. Overlapping creations may be in either order.
     """
+    if operation.index:
+        return
     latest = 0
     for state in operation.seen:
         called, returned = births.get(state.person, (0, operation.returned))
@@ -59,15 +65,17 @@ def _outcome(operation: Operation) -> Iterator[str]:
 
 
 def _expected_people(operation: Operation) -> int:
-    return int(operation.outcome == "done" and operation.kind != "delete")
+    if operation.outcome != "done" or operation.kind in ("delete", "erase"):
+        return 0
+    return 2 if operation.kind == "undo" else 1
 
 
 def _people(operation: Operation) -> Iterator[str]:
     if operation.kind == "list":
         if len({state.person for state in operation.seen}) < len(operation.seen):
             yield "the list shows a person twice"
-        if any(state.surname != operation.surname for state in operation.seen):
-            yield "the list shows a person with another surname"
+        if not all(map(operation.is_listed, operation.seen)):
+            yield "the list shows a person with another surname or mark"
     if operation.kind == "create" and any(not _is_created(state, operation) for state in operation.seen):
         yield "the response differs from the created person"
 

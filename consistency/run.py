@@ -13,8 +13,9 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from consistency.audit import audit
 from consistency.checker import Undecided, violations
-from consistency.cluster import NAIVE_CACHE, running
+from consistency.cluster import NAIVE_CACHE, default_store, running
 from consistency.faults import Faults
 from consistency.history import History, Run
 from consistency.report import explain
@@ -63,7 +64,8 @@ async def run(mode: Mode, seed: int, size: Size, *, mutant: str = "") -> tuple[H
                     await fault_task
             operations, unexpected = await workload
             history = History(Run(mode.name, seed, size.cache_ttl, mutant), operations, faults.injected)
-            return history, unexpected + cluster.crashes()
+            unexpected += cluster.crashes()
+        return history, unexpected + (await audit(size.store or default_store(Path(folder))))
 
 
 def _settings(mode: Mode, size: Size) -> dict[str, str]:
@@ -73,7 +75,7 @@ def _settings(mode: Mode, size: Size) -> dict[str, str]:
         if mode.cache
         else {}
     )
-    return store | cache | mode.settings
+    return {"TRASH": "1d", "IDENTIFIERS": "mark"} | store | cache | mode.settings
 
 
 def print_summary(history: History) -> None:

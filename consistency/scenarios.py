@@ -37,7 +37,7 @@ class Mode:
         cache_faults = [fault for fault in history.faults if fault.kind.startswith("cache-")]
 
         def bound(operation: Operation) -> int:
-            if operation.fresh:
+            if operation.fresh or operation.index:  # read from the store
                 return 0
             is_affected = any(
                 fault.begin < operation.returned and fault.end > operation.call - after_fault for fault in cache_faults

@@ -40,11 +40,13 @@ def _ages(events: list[Event]) -> list[int]:
     for event in events:
         if not event.writes:
             continue
-        if event.operation.kind == "delete":
+        if event.operation.kind in ("delete", "erase"):
             delete_called = min(delete_called, event.call)
             deleted = min(deleted, event.returned)
         elif event.seen:
             acknowledged[event.seen.version] = min(event.returned, acknowledged.get(event.seen.version, NEVER))
+    if any(event.operation.kind == "restore" for event in events):  # a later version may follow the deletion
+        deleted, delete_called = NEVER, 0
     # The first acknowledgement of a version or a later one; a deletion follows all versions.
     versions = sorted(acknowledged)
     firsts = list(accumulate((acknowledged[version] for version in reversed(versions)), min, initial=deleted))

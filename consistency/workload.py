@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from consistency.client import Api
+from consistency.history import BY_SURNAME, Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+INDEXES: Final[tuple[Index, ...]] = ("text", "identifier", "birthdate", "address", "duplicates")
 SURNAMES: Final = ("Abel", "Bach", "Cage", "Duke", "Elgar", "Fasch")  # in order of frequency
 _POPULATION: Final = 24  # persons at a time; the oldest are used most
 _LIFETIME: Final = (40, 400)  # operations on a person
@@ -34,28 +36,33 @@ class KnownPerson:
 
     person: str
     version: int = 1
+    mark: str = "0"
     left: int = 0  # operations until its deletion
     unknown: int = 0  # writes of unknown outcome
 
 
 @dataclass
 class Population:
-    """The current persons and those deleted last."""
+    """The current persons, those deleted last and the last merges."""
 
     people: dict[str, KnownPerson] = field(default_factory=dict)
     deleted: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    merges: deque[Operation] = field(default_factory=lambda: deque(maxlen=20))
     pending: int = 0  # creations in progress
     marks: count[int] = field(default_factory=count)
 
     def learn(self, operation: Operation, generator: random.Random) -> None:
         """Update the persons from the result of an operation."""
+        if operation.outcome == "done":
+            self._move(operation)
         for state in operation.seen:
             if state.person in self.deleted:
                 continue
             known = self.people.get(state.person)
             if known is None:
                 known = self.people[state.person] = KnownPerson(state.person, left=generator.randrange(*_LIFETIME))
-            known.version = max(known.version, state.version)
+            if state.version >= known.version:
+                known.version, known.mark = state.version, state.mark
         known = self.people.get(operation.person)
         if known is None:
             return
@@ -63,9 +70,22 @@ class Population:
         known.unknown += operation.outcome == "unknown"
         if known.unknown > _MAX_UNKNOWN:
             known.left = 0
-        if operation.kind == "delete" and operation.outcome in ("done", "missing"):
-            self.deleted.append(operation.person)
-            del self.people[operation.person]
+        if operation.kind in ("delete", "erase") and operation.outcome in ("done", "missing"):
+            self._delete(operation.person)
+
+    def _move(self, operation: Operation) -> None:
+        """Add or remove the merged record of a merge, or a person that was restored."""
+        if operation.kind in ("restore", "undo"):
+            person = operation.other or operation.person
+            while person in self.deleted:
+                self.deleted.remove(person)
+        if operation.kind == "merge":
+            self._delete(operation.other)
+            self.merges.append(operation)
+
+    def _delete(self, person: str) -> None:
+        self.deleted.append(person)
+        self.people.pop(person, None)
 
 
 class Client:
@@ -86,6 +106,12 @@ class Client:
         if self._population.deleted and self._random.random() < 0.03:
             await self._do("read", person=self._random.choice(self._population.deleted), fresh=self._wants_fresh())
             return
+        if self._population.deleted and self._random.random() < 0.01:
+            await self._do("restore", person=self._random.choice(self._population.deleted))
+            return
+        if self._population.merges and self._random.random() < 0.01:
+            await self._undo(self._population.merges.popleft())
+            return
         if not self._population.people:
             await self._list()
             return
@@ -93,8 +119,8 @@ class Client:
         if known.left <= 0:
             await self._do("delete", person=known.person)
             return
-        actions = (self._read, self._list, self._update, self._move, self._delete)
-        await self._random.choices(actions, (64, 22, 9, 4, 0.4))[0](known)
+        actions = (self._read, self._list, self._find, self._update, self._move, self._delete, self._erase, self._merge)
+        await self._random.choices(actions, (56, 18, 12, 9, 4, 0.4, 0.1, 0.3))[0](known)
 
     async def _create(self) -> None:
         mark, surname = str(next(self._population.marks)), self._choose(SURNAMES)
@@ -115,6 +141,11 @@ class Client:
         limit = self._random.choice(_LIMITS)
         await self._do("list", surname=self._choose(SURNAMES), limit=limit, fresh=self._wants_fresh())
 
+    async def _find(self, known: KnownPerson) -> None:
+        index = self._random.choice(INDEXES)
+        what = {"surname": self._choose(SURNAMES)} if index in BY_SURNAME else {"mark": known.mark}
+        await self._do("list", index=index, **what)
+
     async def _update(self, known: KnownPerson) -> None:
         await self._do("patch", person=known.person, mark=self._mark(), expected=self._expected(known))
 
@@ -125,6 +156,18 @@ class Client:
 
     async def _delete(self, known: KnownPerson) -> None:
         await self._do("delete", person=known.person, expected=self._expected(known))
+
+    async def _erase(self, known: KnownPerson) -> None:
+        await self._do("erase", person=known.person, expected=known.version)
+
+    async def _merge(self, known: KnownPerson) -> None:
+        other = self._random.choice(list(self._population.people.values()))
+        if other is not known:
+            versions = {"expected": known.version, "other_version": other.version}
+            await self._do("merge", person=known.person, other=other.person, **versions)
+
+    async def _undo(self, merge: Operation) -> None:
+        await self._do("undo", person=merge.person, other=merge.other, merge=merge.merge)
 
     async def _do(self, kind: object, **parameters: object) -> Operation:
         operation = await self._api.do(self._random.randrange(self._servers), kind, **parameters)  # type: ignore[arg-type] # a Kind

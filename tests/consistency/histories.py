@@ -36,6 +36,18 @@ def delete(call: int, returned: int, **more: Any) -> Operation:
     return operation("delete", call, returned, **more)
 
 
+def restore(call: int, returned: int, version: int, mark: str = "a") -> Operation:
+    return operation("restore", call, returned, seen=(state(version, mark),))
+
+
+def merge(call: int, returned: int, survivor: PersonState, other: str, **more: Any) -> Operation:
+    return operation("merge", call, returned, person=survivor.person, other=other, seen=(survivor,), **more)
+
+
+def undo(call: int, returned: int, survivor: PersonState, merged: PersonState) -> Operation:
+    return operation("undo", call, returned, person=survivor.person, other=merged.person, seen=(survivor, merged))
+
+
 def read(call: int, returned: int, seen: PersonState | None, **more: Any) -> Operation:
     return operation("read", call, returned, "done" if seen else "missing", seen=(seen,) if seen else (), **more)
 

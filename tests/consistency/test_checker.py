@@ -8,7 +8,19 @@ import pytest
 
 from consistency.checker import violations
 from consistency.history import Times
-from tests.consistency.histories import create, delete, list_people, operation, read, replace, state, unknown
+from tests.consistency.histories import (
+    create,
+    delete,
+    list_people,
+    merge,
+    operation,
+    read,
+    replace,
+    restore,
+    state,
+    undo,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from consistency.history import Operation
@@ -50,6 +62,28 @@ INVALID: dict[str, list[Operation]] = {
         unknown("create", 7, 8, "b", person=""), list_people(9, 10, state(1, "b")),
     ],
     "a person that reappears after a deletion": [create(1, 2), delete(3, 4), read(5, 6, None), read(7, 8, state(1, "a"))],
+    "a restored person without its next version": [create(1, 2), delete(3, 4), restore(5, 6, 2)],
+    "a restored person that a read does not show": [create(1, 2), delete(3, 4), restore(5, 6, 3), read(7, 8, None)],
+    "a restore without a deletion": [create(1, 2), restore(3, 4, 3)],
+    "a restore after an erasure": [create(1, 2), operation("erase", 3, 4), restore(5, 6, 3)],
+    "an index without an existing person": [create(1, 2), list_people(3, 4, surname="", mark="a", index="identifier")],
+    "an index with an erased person": [
+        create(1, 2), operation("erase", 3, 4), list_people(5, 6, state(1, "a"), surname="", mark="a", index="birthdate"),
+    ],
+    "an index that shows a person with another mark": [
+        create(1, 2), list_people(3, 4, state(1, "a"), surname="", mark="b", index="address"),
+    ],
+    "a merged record in a list": [
+        create(1, 2), create(3, 4, "b", person="q"), merge(5, 6, state(2, "a"), "q"),
+        list_people(7, 8, state(2, "a"), state(1, "b", person="q"), index="text"),
+    ],
+    "a merge that does not change the survivor": [
+        create(1, 2), create(3, 4, "b", person="q"), merge(5, 6, state(2, "a"), "q"), read(7, 8, state(1, "a")),
+    ],
+    "an undo that does not restore the merged record": [
+        create(1, 2), create(3, 4, "b", person="q"), merge(5, 6, state(2, "a"), "q"),
+        undo(7, 8, state(3, "a"), state(3, "b", person="q")), read(9, 10, None, person="q"),
+    ],
     "a creation at another version": [operation("create", 1, 2, person="", mark="a", surname="Bach", seen=(state(2, "a"),))],
     "a creation under another surname": [
         operation("create", 1, 2, person="", mark="a", surname="Abel", seen=(state(1, "a"),)), read(3, 4, state(1, "a", "Abel")),
@@ -115,6 +149,15 @@ INVALID: dict[str, list[Operation]] = {
 }  # fmt: skip
 
 VALID: dict[str, list[Operation]] = {
+    "a restore and an undo": [
+        create(1, 2), create(3, 4, "b", person="q"), delete(5, 6), restore(7, 8, 3), merge(9, 10, state(4, "a"), "q"),
+        read(11, 12, None, person="q"), undo(13, 14, state(5, "a"), state(3, "b", person="q")),
+        list_people(15, 16, state(3, "b", person="q"), state(5, "a"), index="text"),
+    ],
+    "a merge of unknown outcome": [
+        create(1, 2), create(3, 4, "b", person="q"), operation("merge", 5, 6, "unknown", other="q"),
+        read(7, 8, state(1, "a")), read(9, 10, None, person="q"), read(11, 12, state(2, "a")),
+    ],
     "an empty history": [],
     "one person from creation to deletion": [create(1, 2), replace(3, 4, 2, "b", expected=1), read(5, 6, state(2, "b")), delete(7, 8), read(9, 10, None)],
     "reads of the old and the new value during a write": [

@@ -15,6 +15,8 @@ RECORD = {
     "person_id": ID,
     "person_name": "N7",
     "person_surname": "Bach",
+    "person_birthdate": "1930-01-08",
+    "person_address": "12 Elm Row, 1000007 Springfield",
     "mark": "7",
     "version": 2,
     "created_at": "2026-11-24T09:00:00.000Z",
@@ -32,7 +34,8 @@ INVALID: dict[str, dict[str, Any]] = {
     "a time of another format": {"updated_at": "2026-11-24"},
     "an update before the creation": {"updated_at": "2026-11-24T08:00:00.000Z"},
     "version 1 after the creation": {"version": 1},
-    "a field that no client sent": {"person_address": "12 Lindenweg"},
+    "another address than written": {"person_address": "12 Lindenweg"},
+    "a field that no client sent": {"phone": "12"},
 }
 
 

@@ -23,6 +23,13 @@ def test_run_has_no_violation(tmp_path: Path) -> None:
     assert "violations: 0 " in done.stdout
 
 
+def test_run_on_dynamodb_has_no_violation_and_leaves_exact_indexes(tmp_path: Path) -> None:
+    arguments = ("--mode", "store", "--store", "dynamodb", "--operations", "600", "--seed", "4711")
+    done = run_check(*arguments, "--failures", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "violations: 0 " in done.stdout
+
+
 def test_naive_cache_is_detected_and_its_history_can_be_replayed(tmp_path: Path) -> None:
     # Many operations: a violation depends on the interleaving of requests.
     done = run_check("--mutant", "naive-cache", "--operations", "3000", "--seed", "4711", "--failures", str(tmp_path))
