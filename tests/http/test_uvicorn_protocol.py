@@ -524,6 +524,27 @@ async def test_connection_of_a_client_that_does_not_read_is_aborted(monkeypatch:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_request_that_the_app_does_not_complete_gets_a_problem(*, is_cancelled: bool) -> None:
+    started = asyncio.Event()
+
+    async def app(_: Any, __: Any, ___: Any) -> None:
+        started.set()
+        if is_cancelled:
+            await asyncio.Event().wait()
+        raise RuntimeError
+
+    async with serve_protocol(app) as (state, reader, writer), asyncio.timeout(HANG_TIMEOUT):
+        writer.write(ONE)
+        await started.wait()
+        for task in tuple(state.tasks) if is_cancelled else ():  # as the server does at the end of a shutdown
+            task.cancel()
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert status(head) == json.loads(body)["status"] == (503 if is_cancelled else 500)
+    assert b"application/problem+json" in head
+    assert (b"Retry-After" in head) == is_cancelled
+
+
 async def test_connection_above_the_limit_gets_503_and_others_continue() -> None:
     async with (
         serve_protocol(no_content, limit_concurrency=2) as (state, reader, writer),

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from http import HTTPStatus
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from peopleinfo.http.problem_response import problem_response
+
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
 _MAX_JOINED_BODY: Final = 64 * 1024  # bytes; a longer body is sent without copying it behind its headers
+_DETAILS: Final = {
+    HTTPStatus.INTERNAL_SERVER_ERROR: "the server did not complete the request",
+    HTTPStatus.SERVICE_UNAVAILABLE: "the server shut down before it completed the request; "
+    "a change may or may not have been stored: read the record before you retry",
+}
 
 
 class Flow(FlowControl):
@@ -49,6 +58,14 @@ class Cycle(RequestResponseCycle):
                 return
             self.transport.write(head)
         await super().send(message)
+
+    async def send_500_response(self) -> None:
+        """Respond with a problem document to a request that the app did not complete, and close the connection."""
+        is_cancelled = isinstance(sys.exception(), asyncio.CancelledError)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if is_cancelled else HTTPStatus.INTERNAL_SERVER_ERROR
+        self.transport.write(problem_response(status, _DETAILS[status]))
+        self.response_started = self.response_complete = True
+        self.transport.close()
 
     def _start_response(self, status: int, headers: list[tuple[bytes, bytes]]) -> bool:
         by_name = dict(headers)
