@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
 
 from peopleinfo.auth.principal import BOOTSTRAP_ADMIN
-from peopleinfo.errors import PersonMerged, StoreUnavailable
+from peopleinfo.errors import AuditUnavailable, PersonMerged, StoreUnavailable
 from peopleinfo.people.store import CacheStatus, Page
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, serving
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from peopleinfo.privacy.audit import AuditLog
     from peopleinfo.stores.sqlite.store import SqliteStore
     from tests.http.serving import Server
 
@@ -151,6 +152,31 @@ def test_shared_cache_serves_no_record_before_its_latest_change(shared: Server, 
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     async with open_sqlite(tmp_path / "people.db", now=Clock().now) as store:
         yield store
+
+
+async def test_refund_of_a_read_needs_neither_the_audit_log_nor_half_of_the_quota(store: SqliteStore) -> None:
+    record = await store.create(person_data("Refunded"))
+    fast = fast_reads(store)
+    fast._waits = True
+    fast._get = lambda _: None  # type: ignore[assignment]
+    rates = fast._limiter.rates  # type: ignore[union-attr]
+    audit_errors: list[Exception] = []
+
+    def check_writable(*, change: bool) -> None:
+        assert not change
+        if audit_errors:
+            raise audit_errors[0]
+
+    async def not_found(_: str) -> Any:
+        rates.consume(BOOTSTRAP_ADMIN.name, int(rates.per_minute * 0.9))
+        audit_errors.append(AuditUnavailable("full"))
+        return None, CacheStatus.MISS
+
+    fast._audit = cast("AuditLog", SimpleNamespace(check_writable=check_writable))
+    fast._charge = fast._charge_audited
+    fast._people = cast("Any", SimpleNamespace(get_cached=not_found))
+    assert await fast.respond(request(record), []) is None  # type: ignore[misc]
+    assert rates.unsynced(BOOTSTRAP_ADMIN.name) == int(rates.per_minute * 0.9)
 
 
 async def test_read_that_the_framework_repeats_is_charged_once(store: SqliteStore) -> None:

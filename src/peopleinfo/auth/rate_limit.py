@@ -69,9 +69,13 @@ class TokenBuckets:
     def check(self, client_id: str, units: int) -> None:
         """Raise RateLimitExceeded if a client's bucket has fewer units; consumes none."""
         self.consume(client_id, units)
-        bucket = self._buckets[client_id]
-        bucket[0] += units
-        bucket[2] -= units
+        self.refund(client_id, units)
+
+    def refund(self, client_id: str, units: int) -> None:
+        """Return units to a client's bucket, if it was not evicted."""
+        if bucket := self._buckets.get(client_id):
+            bucket[0] += units
+            bucket[2] -= units
 
     def active(self) -> list[str]:
         """Return the clients with a bucket that is not full or not synchronised."""

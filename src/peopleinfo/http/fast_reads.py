@@ -172,7 +172,7 @@ class FastReads:
                 return self._respond(_PERSON_ROUTE, lines, record.body, principal, client, source, started)
         except PeopleInfoError:
             pass
-        self._charge(principal, -_UNITS_OF_READ, client)  # the framework will charge them
+        self._refund(principal, _UNITS_OF_READ, client)
         return None
 
     def _page(
@@ -201,7 +201,7 @@ class FastReads:
                 return self._respond(_SEARCH_ROUTE, _SOURCES[source], body, principal, client, source, started)
         except PeopleInfoError:
             pass
-        self._charge(principal, -_UNITS_OF_SEARCH, client)  # the framework will charge them
+        self._refund(principal, _UNITS_OF_SEARCH, client)
         return None
 
     def _document(self, search: SearchRequest, page: tuple[bytes, bytes | None], principal: Principal) -> bytes:
@@ -220,6 +220,11 @@ class FastReads:
             except AuditUnavailable:
                 return False
         return self._limiter is None or self._limiter.spend(principal, units, client)
+
+    def _refund(self, principal: Principal, units: int, client: str) -> None:
+        """Return the units of a read that the framework will charge again."""
+        if self._limiter is not None:
+            self._limiter.refund(principal, units, client)
 
     def _respond(
         self, route: str, lines: bytes, body: bytes, principal: Principal, client: str, source: CacheStatus | None,

@@ -74,6 +74,13 @@ class RateLimiter:
             return self.rates.spend(principal.name, units, keeping=self._half)
         return not self._limit_anonymous or self.rates.spend("@" + network(client), units, keeping=self._half)
 
+    def refund(self, principal: Principal, units: int, client: str) -> None:
+        """Return units that `spend` charged."""
+        if principal is not ANONYMOUS:
+            self.rates.refund(principal.name, units)
+        elif self._limit_anonymous:
+            self.rates.refund("@" + network(client), units)
+
     def count_public(self, req: Request) -> None:
         """Count a request of a public route for its network. Raises RateLimitExceeded."""
         self._public.consume(self.network(req), 1)
