@@ -326,7 +326,7 @@ class Application:
         workers = Workers(self._metrics_dir, metrics.ALL) if self._metrics_dir else None
         gauges = store.people.update_gauges, uvicorn_protocol.update_gauges
         exposition = Exposition(self._instance, workers, gauges=gauges)
-        matches = match_service(store, settings)
+        review = review_of(matches := match_service(store, settings), store)
         services = Services(
             people=people_service(store, settings),
             trash=trash_of(store, settings),
@@ -334,8 +334,8 @@ class Application:
             people_list=PeopleList(store.people, store.search),
             history=HistoryService(store.people),
             matches=matches,
-            review=review_of(matches, store),
-            new_records=NewRecords(matches, store.people, refused=settings.duplicates_refuse, now=utc_now),
+            review=review,
+            new_records=NewRecords(matches, store.people, review, settings.duplicates_refuse, utc_now),
             imports=import_target(store, settings, matches),
             merges=merge_service(store),
             import_history=import_history(store, settings),

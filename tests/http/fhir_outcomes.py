@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from peopleinfo.http.openapi.operation_types import FHIR
+from peopleinfo.http.media_types import FHIR
 from peopleinfo.http.problems import PROBLEM_TYPES
 
 if TYPE_CHECKING:

@@ -129,6 +129,24 @@ def test_creation_reports_its_duplicates(client: httpx.Client, surname: str) -> 
     assert "Duplicates" not in client.post("/v1/people", json=someone(surname)).headers
 
 
+def test_reported_duplicates_wait_in_the_review_queue(client: httpx.Client, surname: str) -> None:
+    first, second = [create(client, someone(surname), "report").json()["person_id"] for _ in range(2)]
+    [pair] = listed(client, surname)
+    assert (pair["grade"], {one["person_id"] for one in pair["people"]}) == ("certain", {first, second})
+    client.post(f"/v1/duplicates/{pair['pair']}", json={"decision": "different"}).raise_for_status()
+    assert create(client, someone(surname), "refuse").status_code == 409
+    assert listed(client, surname) == []
+    third, repeated = [create(client, someone(surname), "report", **{"Idempotency-Key": surname}) for _ in range(2)]
+    assert third.json() == repeated.json()
+    assert [third.json()["person_id"] in one["pair"] for one in listed(client, surname)] == [True, True]
+
+
+def listed(client: httpx.Client, surname: str) -> list[dict[str, Any]]:
+    """Return the pairs of people with a surname that wait for a review."""
+    pairs = client.get("/v1/duplicates", params={"limit": 1_000}).json()["duplicates"]
+    return [pair for pair in pairs if pair["people"][0]["person_surname"] == surname]
+
+
 def test_creation_of_a_certain_duplicate_is_refused(client: httpx.Client, surname: str) -> None:
     stored = create(client, someone(surname), "refuse")
     assert stored.status_code == 201

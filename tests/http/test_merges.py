@@ -170,8 +170,9 @@ def test_invalid_merges_are_rejected(client: httpx.Client) -> None:
 def test_merge_requires_its_scope_and_access_to_all_fields(tmp_path: Path) -> None:
     keys = {
         ("--scope", "people:read", "--scope", "people:write"): 403,
-        ("--scope", "people:merge", "--hide-field", "person_birthdate"): 403,
-        ("--scope", "people:merge"): 201,
+        ("--scope", "people:merge"): 403,
+        ("--scope", "people:merge", "--scope", "people:read", "--hide-field", "person_birthdate"): 403,
+        ("--scope", "people:merge", "--scope", "people:read"): 201,
     }
     audit = tmp_path / "audit.jsonl"
     with (
@@ -181,8 +182,14 @@ def test_merge_requires_its_scope_and_access_to_all_fields(tmp_path: Path) -> No
         people = pair(client)
         for number, (options, status) in enumerate(keys.items()):
             key = make_key(tmp_path, *options, name=f"merger{number}")
-            response = client.post("/v1/merges", json=body_of(*people), headers=bearer(key))
-            assert response.status_code == status
+            for more in ({"preview": True}, {}):
+                response = client.post("/v1/merges", json=body_of(*people) | more, headers=bearer(key))
+                assert response.status_code == (status if "preview" not in more or status == 403 else 200)
+                assert status == 201 or "Elm Row" not in response.text
+        [merge_id] = {response.json()["merge_id"]}
+        blind = bearer(make_key(tmp_path, "--scope", "people:merge", name="blind"))
+        response = client.post(f"/v1/merges/{merge_id}/undo", json={"preview": True}, headers=blind)
+        assert (response.status_code, "Elm Row" in response.text) == (403, False)
     events = audit.read_text()
     assert events.count('"intent":"mergePeople"') == 1
     assert "Elm Row" not in events

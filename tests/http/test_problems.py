@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
-from peopleinfo.http.openapi.operation_types import FHIR
+from peopleinfo.http.media_types import FHIR
 from tests.http.fhir_outcomes import as_problem
 from tests.http.serving import serving
 from tests.limits import HANG_TIMEOUT

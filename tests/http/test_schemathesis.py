@@ -11,8 +11,8 @@ import pytest
 import schemathesis
 from schemathesis.checks import CHECKS, load_all_checks
 
+from peopleinfo.http.media_types import ANY, FHIR_NDJSON, LDIF, NDJSON, VCARD, XLSX
 from peopleinfo.http.openapi.document import document
-from peopleinfo.http.openapi.operation_types import ANY, FHIR_NDJSON, LDIF, NDJSON, VCARD, XLSX
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, HANG_TIMEOUT, Server, serving
 
 if TYPE_CHECKING:

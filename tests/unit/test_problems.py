@@ -65,7 +65,7 @@ ALL = sorted(set(subclasses(PeopleInfoError)), key=lambda kind: kind.__qualname_
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 async def test_error_is_reported_as_a_problem(kind: type[PeopleInfoError]) -> None:
     response = await response_to(new_error(kind))
-    assert response.headers["Content-Type"] == problems.MEDIA_TYPE
+    assert response.headers["Content-Type"] == "application/problem+json"
     problem = response.json()
     assert problem["type"].startswith("urn:peopleinfo:problem:")
     assert problem["status"] == response.status_code >= 400

@@ -11,15 +11,13 @@ import falcon
 import falcon.asgi
 
 from peopleinfo.http.falcon_app import BAD_ESCAPE
+from peopleinfo.http.media_types import FORM, JSON
 from peopleinfo.http.memory_budget import BODIES
 from peopleinfo.http.request_headers import media_type
 from peopleinfo.people import strict_json
 
 BODY_SIZE: Final = 1024 * 1024  # for all requests except imports; well above the largest record
 FORM_SIZE: Final = 8 * 1024  # a form holds a key or a token, and a path
-JSON: Final = "application/json"
-FORM: Final = "application/x-www-form-urlencoded"
-MERGE_PATCH: Final = "application/merge-patch+json"
 _UNCOUNTED_SIZE: Final = 16 * 1024  # bytes of memory; a smaller body is not counted
 _VALUE_SIZE: Final = 100  # bytes of memory for one parsed JSON value, estimated by its comma
 

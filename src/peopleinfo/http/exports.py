@@ -10,10 +10,10 @@ from peopleinfo.formats.export import Chunk, Export
 from peopleinfo.formats.export_formats import ACCEPTED, FILE_TYPES
 from peopleinfo.http.bodies import read_json
 from peopleinfo.http.falcon_app import wait_for_disconnect
+from peopleinfo.http.media_types import NDJSON
 from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.middleware.compression import GZIP, accepts_gzip, compressed
-from peopleinfo.http.openapi.operation_types import NDJSON
 from peopleinfo.http.request_headers import preferred
 from peopleinfo.http.search_params import PERSON_IDS, parse_export
 from peopleinfo.http.text_search import split_export

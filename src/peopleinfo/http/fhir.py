@@ -10,7 +10,7 @@ import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch, PersonMerged, PersonNotFound
 from peopleinfo.http import etags
-from peopleinfo.http.bodies import FORM, FORM_SIZE, JSON, read_body, read_json
+from peopleinfo.http.bodies import FORM_SIZE, read_body, read_json
 from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.falcon_app import MAX_PARAMETERS
 from peopleinfo.http.fhir_documents import (
@@ -25,9 +25,9 @@ from peopleinfo.http.fhir_documents import (
 )
 from peopleinfo.http.fhir_match import parse_match
 from peopleinfo.http.fhir_search import PatientFilter, PatientSearch, parse_identifier, parse_search
+from peopleinfo.http.media_types import FHIR, FORM, JSON
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
-from peopleinfo.http.openapi.operation_types import FHIR
 from peopleinfo.http.people import outermost_survivor
 from peopleinfo.http.request_headers import is_fresh, preferred
 from peopleinfo.http.responses import set_cache_status, set_private

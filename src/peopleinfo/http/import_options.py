@@ -11,8 +11,8 @@ from peopleinfo.bulk.upsert_options import DuplicateMode, Mode, UpsertOptions
 from peopleinfo.errors import AccessDenied, FieldAccessDenied, FieldError, InvalidSearch
 from peopleinfo.formats import encodings, reader
 from peopleinfo.formats.column_mapping import ColumnMapping, OnBadDate
+from peopleinfo.http.media_types import ANY, CSV, FHIR, FHIR_NDJSON, JSON, LDIF, NDJSON, VCARD, XLSX
 from peopleinfo.http.middleware.compression import GZIP
-from peopleinfo.http.openapi.operation_types import ANY, CSV, FHIR, FHIR_NDJSON, JSON, LDIF, NDJSON, VCARD, XLSX
 from peopleinfo.http.request_headers import charset, media_type
 
 if TYPE_CHECKING:

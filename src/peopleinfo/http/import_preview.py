@@ -16,8 +16,8 @@ from peopleinfo.formats.reader_warnings import warnings
 from peopleinfo.formats.unsupported_files import is_zip
 from peopleinfo.http.bodies import BODY_SIZE
 from peopleinfo.http.import_options import import_options, query_option
+from peopleinfo.http.media_types import JSON
 from peopleinfo.http.openapi.import_schemas import ImportPreview, InputWarning, PreviewColumn, PreviewRow
-from peopleinfo.http.openapi.operation_types import JSON
 from peopleinfo.http.openapi.schemas import Reason
 from peopleinfo.http.request_stream import RequestStream
 from peopleinfo.people import strict_json

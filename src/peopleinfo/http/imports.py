@@ -20,9 +20,9 @@ from peopleinfo.formats.reader_warnings import warnings
 from peopleinfo.http import problems
 from peopleinfo.http.import_options import file_name, import_options, query_option, upsert_options
 from peopleinfo.http.import_response_stream import ImportResponseStream
+from peopleinfo.http.media_types import NDJSON
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.openapi.import_schemas import ImportDuplicate, ImportResult, InputWarning
-from peopleinfo.http.openapi.operation_types import NDJSON
 from peopleinfo.http.openapi.schemas import Reason
 from peopleinfo.http.request_headers import idempotency_key
 from peopleinfo.http.request_stream import DigestStream

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
+from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldError, InvalidMerge
 from peopleinfo.http.bodies import read_json
 from peopleinfo.http.middleware.audit import audit_of
@@ -37,6 +38,7 @@ class MergesResource:
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Merge records into a survivor, or return a preview."""
+        req.context.principal.require_scope(Scope.READ)  # the response has values of the records
         key = idempotency_key(req)
         request, is_preview = parse_merge(await read_json(req, seconds=self._body_timeout))
         if trail := audit_of(req):
@@ -79,6 +81,7 @@ class UndoResource:
 
     async def on_post(self, req: Request, resp: Response, merge_id: str) -> None:
         """Undo the merge, or return a preview."""
+        req.context.principal.require_scope(Scope.READ)  # the response has values of the records
         keep, is_preview = parse_undo(await read_json(req, seconds=self._body_timeout))
         record = await self._merges.get(checked_id(merge_id))
         if trail := audit_of(req):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldError, InvalidSearch, PersonMerged, PersonNotFound
 from peopleinfo.http import etags
-from peopleinfo.http.bodies import MERGE_PATCH, read_json
+from peopleinfo.http.bodies import read_json
 from peopleinfo.http.etags import EvaluatesConditions
 from peopleinfo.http.identifier_filters import IdentifierFilters
+from peopleinfo.http.media_types import MERGE_PATCH
 from peopleinfo.http.memory_budget import RESPONSES
 from peopleinfo.http.middleware.audit import audit_of
 from peopleinfo.http.openapi.trash_operations import ERASE_PERSON

@@ -13,7 +13,7 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import InvalidCursor, InvalidInput
 from peopleinfo.http import fhir_documents
 from peopleinfo.http.falcon_app import Disconnected
-from peopleinfo.http.openapi.operation_types import FHIR
+from peopleinfo.http.media_types import FHIR, PROBLEM
 from peopleinfo.matching import errors as matching_errors
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import is_hidden
@@ -22,7 +22,6 @@ from peopleinfo.telemetry import open_files
 if TYPE_CHECKING:
     from peopleinfo.auth.principal import Principal
 
-MEDIA_TYPE: Final = "application/problem+json"
 _CHALLENGE: Final = 'Bearer realm="PeopleInfo"'  # RFC 6750; equal for all invalid credentials
 _REPRESENTATION_HEADERS: Final = (
     "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Length", "ETag", "Location",
@@ -123,7 +122,7 @@ def respond(
     if req.path == "/data":
         problem["error"] = detail
     resp.status = kind.status
-    resp.content_type = MEDIA_TYPE
+    resp.content_type = PROBLEM
     resp.data = strict_json.encode(problem)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 import msgspec
 
+from peopleinfo.auth.principal import Scope
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.http import etags
 from peopleinfo.http.bodies import read_json
@@ -87,6 +88,7 @@ class DuplicatePairResource(EvaluatesConditions):
 
     async def on_post(self, req: Request, resp: Response, pair: str) -> None:
         """Record a decision."""
+        req.context.principal.require_scope(Scope.READ)  # the response has the people
         conditions = etags.read(req)
         decision, note = _parse_decision(await read_json(req, seconds=self._body_timeout))
         if trail := audit_of(req):

@@ -7,15 +7,16 @@ birthdate; it excludes people that cannot be candidates before they are fetched 
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from peopleinfo.crypto.person_ids import derive_key
 from peopleinfo.matching.field_comparison import swap_day_and_month
+from peopleinfo.people.value_cache import ValueCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from peopleinfo.matching.match_record import MatchRecord
 
@@ -26,10 +27,9 @@ KEYS_VERSION: Final = 1
 KEY_SIZE: Final = 8  # bytes
 SUB_SIZE: Final = 8  # bytes
 MAX_BLOCK: Final = 400  # entries that one look-up reads
-# Values whose hashes are cached, about 300 bytes each: the days of a century, pairs of sounds, sounds.
-_DAYS: Final = 32_768
-_PAIRS: Final = 8_192
-_SOUNDS: Final = 4_096
+# Values whose hashes are cached, about 200 bytes each: the days of a century and pairs of sounds; sounds, years and days.
+_KEYS: Final = 40_000
+_PARTS: Final = 16_384
 _KEY_SOUNDS: Final = 3  # classes of a sound in a key
 _ROUGH_SOUNDS: Final = 2
 _REVEALED_FIELDS: Final[dict[KeyKind, tuple[str, ...]]] = {
@@ -40,6 +40,7 @@ _REVEALED_FIELDS: Final[dict[KeyKind, tuple[str, ...]]] = {
 }
 # The name and the surname at one address share a key, so that a record with swapped names is found.
 _NAMESPACES: Final = {"surname_address": "address", "name_address": "address"}
+_REPEATED: Final[tuple[KeyKind, ...]] = ("birthdate", "names")  # kinds whose values many people share
 _UNORDERED: Final = frozenset(("birthdate", "names"))  # keys that a record with swapped names shares
 # Bytes of a sub that a look-up of each kind adds, one step after the other.
 _PREFIXES: Final[dict[KeyKind, tuple[int, ...]]] = {
@@ -75,19 +76,17 @@ class Hasher:
         key = derive_key(secret, "match keys")
         # Hashes of the key, which are copied for each value.
         self._empty = {size: blake2b(digest_size=size, key=key) for size in (1, 2, KEY_SIZE)}
-        self._started: dict[KeyKind, blake2b] = {kind: self._start(kind) for kind in get_args(KeyKind)}
-        self._birthdate = lru_cache(_DAYS)(self._new_birthdate)
-        self._names_key = lru_cache(_PAIRS)(partial(self._new_key, "names"))
-        self._name = lru_cache(_SOUNDS)(self._new_name)
+        self._key_of: dict[KeyKind, Callable[[str], bytes]] = {
+            kind: partial(_finished, self._start(kind)) for kind in get_args(KeyKind)
+        }
+        for kind in _REPEATED:
+            self._key_of[kind] = ValueCache(self._key_of[kind], _KEYS).__getitem__
+        self._name = ValueCache(self._new_name, _PARTS)
+        self._date = ValueCache(partial(self._part, size=2), _PARTS)
 
     def key(self, kind: KeyKind, value: str) -> bytes:
         """Return the key of a value."""
-        if kind == "birthdate":
-            return self._birthdate(value)[0]
-        return self._names_key(value) if kind == "names" else self._new_key(kind, value)
-
-    def _new_key(self, kind: KeyKind, value: str) -> bytes:
-        return _finished(self._started[kind], value)
+        return self._key_of[kind](value)
 
     def _start(self, kind: KeyKind) -> blake2b:
         started = self._empty[KEY_SIZE].copy()
@@ -105,7 +104,8 @@ class Hasher:
 
     def keys_and_sub(self, record: MatchRecord) -> tuple[list[bytes], bytes]:
         """Return the keys of the entries to store for a person, and their sub."""
-        return [self.key(kind, value) for kind, value in key_values(record)], self.sub(record)
+        key_of = self._key_of
+        return [key_of[kind](value) for kind, value in key_values(record)], self.sub(record)
 
     def lookups(self, record: MatchRecord) -> list[Lookup]:
         """Return the queries for the candidates of a person: its own keys, and the birthdate with day and month swapped."""
@@ -123,14 +123,11 @@ class Hasher:
 
         The first byte of a name is a hash of its first two sounds, the second one a hash of all its sounds.
         """
-        return self._name(record.name_sound) + self._name(record.surname_sound) + self._birthdate(record.birthdate)[1]
+        name, surname, born = record.name_sound, record.surname_sound, record.birthdate
+        return self._name[name] + self._name[surname] + self._date[born[:4]] + self._date[born[4:]]
 
     def _new_name(self, sounds: str) -> bytes:
         return self._part(sounds[:_ROUGH_SOUNDS], 1) + self._part(sounds, 1)
-
-    def _new_birthdate(self, born: str) -> tuple[bytes, bytes]:
-        """Return the key of a birthdate and its part of a sub."""
-        return self._new_key("birthdate", born), self._part(born[:4], 2) + self._part(born[4:], 2)
 
     def _part(self, value: str, size: int) -> bytes:
         """Return a hash without the value that represents an absent field."""

@@ -1,4 +1,4 @@
-"""Duplicates of a new record: they are reported, or the record is refused.
+"""Duplicates of a new record: they are reported and wait for a review, or the record is refused.
 
 The record is written first and compared then. So of two records that are created at the same time, at least one finds the other. To
 refuse a record means to delete it again. Leases order the deletions of records that find each other, so that one of them remains.
@@ -40,6 +40,13 @@ class CreationStore(PersonStore, LeaseStore, Protocol):
     """A store of which new records are compared."""
 
 
+class PairQueue(Protocol):
+    """The review queue."""
+
+    async def add_new(self, person_id: str, candidates: Sequence[Candidate]) -> None:
+        """Add the candidates of a new record."""
+
+
 class NewRecords:
     """Compares a new record with the stored ones."""
 
@@ -47,7 +54,7 @@ class NewRecords:
         self,
         matches: MatchService,
         store: CreationStore,
-        *,
+        queue: PairQueue,
         refused: Grade,
         now: Callable[[], datetime],
     ) -> None:
@@ -55,28 +62,38 @@ class NewRecords:
         self._matches = matches
         self.check = matches.check
         self._store = store
+        self._queue = queue
         self._refused = refused
         self._now = now
 
     async def report(self, person_id: str, hidden: frozenset[str]) -> Matched:
-        """Return the probable duplicates of a stored record."""
-        return await self._matches.duplicates(person_id, MatchOptions(MAX_REPORTED, MIN_PROBABLE, hidden=hidden))
+        """Return the probable duplicates of a stored record, and add them to the review queue."""
+        return await self._queued(person_id, await self._find(person_id, hidden), hidden)
 
     async def refuse(self, person_id: str, hidden: frozenset[str]) -> Matched:
         """Return the duplicates of a new record, or delete it and raise PossibleDuplicate if one has the refused grade."""
-        found = await self.report(person_id, hidden)
+        found = await self._find(person_id, hidden)
         if blocking := self._blocking(found):
             async with self._locked(sorted({person_id, *(one.person_id for one in blocking)})):
-                found = await self.report(person_id, hidden)
+                found = await self._find(person_id, hidden)
                 if self._blocking(found) and await self._erase(person_id):
                     raise PossibleDuplicate(encode_candidates(found))
-        return found
+        return await self._queued(person_id, found, hidden)
 
     async def refuse_again(self, fields: Mapping[str, Any], hidden: frozenset[str]) -> None:
         """Raise PossibleDuplicate for the repetition of a refused request, if the record would still be refused."""
         found = await self._matches.match(fields, MatchOptions(MAX_REPORTED, MIN_PROBABLE, hidden=hidden))
         if self._blocking(found):
             raise PossibleDuplicate(encode_candidates(found))
+
+    async def _find(self, person_id: str, hidden: frozenset[str]) -> Matched:
+        return await self._matches.duplicates(person_id, MatchOptions(MAX_REPORTED, MIN_PROBABLE, hidden=hidden))
+
+    async def _queued(self, person_id: str, found: Matched, hidden: frozenset[str]) -> Matched:
+        """Add duplicates to the review queue, and return them. Grades without the hidden fields are not those of the queue."""
+        if found.match.candidates and not hidden:
+            await self._queue.add_new(person_id, found.match.candidates)
+        return found
 
     async def _erase(self, person_id: str) -> bool:
         """Delete a new record; return False if another client has changed or deleted it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.errors import FieldAccessDenied
@@ -11,6 +10,7 @@ from peopleinfo.people.field_access import visible_fields
 from peopleinfo.people.folding import fold
 from peopleinfo.people.identifiers import keys_of, values_of
 from peopleinfo.people.sounds import sound
+from peopleinfo.people.value_cache import ValueCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,8 +27,8 @@ _GENERATIONS: Final = {
     "iii": "3", "neto": "3", "iv": "4",
 }  # fmt: skip
 _MIN_WORD_LENGTH: Final = 2
+_ASCII_DIVIDERS: Final = bytes(code if _WORDS.fullmatch(chr(code)) else 32 for code in range(256))
 _CACHED: Final = 16_384  # names, which repeat; about 300 bytes each
-_MAX_CACHED_LENGTH: Final = 64  # characters
 
 
 class MatchRecord(NamedTuple):
@@ -88,10 +88,10 @@ def prepare_keys(data: PersonData, identifiers: Iterable[str]) -> MatchRecord:
     """Prepare what the keys of a person contain, without what only a comparison reads."""
     born, address = data.person_birthdate, data.person_address
     return MatchRecord(
-        name_sound=_sounds(data.person_name)[0],
-        surname_sound=_sounds(data.person_surname)[1],
+        name_sound=_sounds[data.person_name or ""][0],
+        surname_sound=_sounds[data.person_surname or ""][1],
         birthdate=_birthdate(born)[0] if born else "",
-        numbers=_numbers(_WORDS.findall(address)) if address else frozenset(),
+        numbers=_numbers(_tokens(address)) if address else frozenset(),
         identifiers=_identifiers(data.extra, identifiers) if data.extra else (),
     )
 
@@ -103,26 +103,20 @@ def check_access(hidden: frozenset[str]) -> None:
         raise FieldAccessDenied(sorted(needed))
 
 
-def _sounds(name: str | None) -> tuple[str, str]:
+def _sounds_of(name: str) -> tuple[str, str]:
     """Return the sounds of the first part of a name and of the whole name."""
-    if not name:
-        return "", ""
-    return _cached_name_sounds(name) if len(name) <= _MAX_CACHED_LENGTH else _name_sounds(name)
-
-
-def _name_sounds(name: str) -> tuple[str, str]:
     parts, _ = _parts_of_name(name)
     return (sound(parts[0]), sound("".join(parts))) if parts else ("", "")
 
 
-_cached_name_sounds = lru_cache(_CACHED)(_name_sounds)
+_sounds: Final = ValueCache(_sounds_of, _CACHED)
 
 
 def _split_name(value: Any) -> tuple[tuple[str, ...], str]:
     """Return the folded parts of a name, and the generation that a suffix such as Jr. expresses."""
     if not isinstance(value, str):
         return (), ""
-    return _cached_parts_of_name(value) if len(value) <= _MAX_CACHED_LENGTH else _parts_of_name(value)
+    return _parts[value]
 
 
 def _parts_of_name(value: str) -> tuple[tuple[str, ...], str]:
@@ -131,7 +125,7 @@ def _parts_of_name(value: str) -> tuple[tuple[str, ...], str]:
     return tuple(part for i, part in enumerate(parts) if not i or part not in _GENERATIONS), generation
 
 
-_cached_parts_of_name = lru_cache(_CACHED)(_parts_of_name)
+_parts: Final = ValueCache(_parts_of_name, _CACHED)
 
 
 def _birthdate(value: Any) -> tuple[str, str]:
@@ -148,9 +142,15 @@ def _birthdate(value: Any) -> tuple[str, str]:
 def _address(value: Any) -> tuple[frozenset[str], frozenset[str]]:
     if not isinstance(value, str):
         return frozenset(), frozenset()
-    tokens = _WORDS.findall(value)
+    tokens = _tokens(value)
     words = (fold(token) for token in tokens if not token.isdigit() and len(token) >= _MIN_WORD_LENGTH)
     return _numbers(tokens), frozenset(words)
+
+
+def _tokens(text: str) -> list[str]:
+    if text.isascii():  # the same result in a third of the time
+        return text.encode().translate(_ASCII_DIVIDERS).decode().split()
+    return _WORDS.findall(text)
 
 
 def _numbers(tokens: Iterable[str]) -> frozenset[str]:

@@ -11,7 +11,6 @@ import msgspec
 from peopleinfo.matching.candidate_selection import MIN_FETCHED
 from peopleinfo.matching.candidates import DEFAULT_COUNT, Candidate, Match, rank
 from peopleinfo.matching.errors import DuplicatesDisabled
-from peopleinfo.matching.frequencies import Frequencies, count_keys
 from peopleinfo.matching.match_entries import MatchEntries
 from peopleinfo.matching.match_index import Found, NotExamined, find
 from peopleinfo.matching.match_record import check_access, prepare
@@ -25,6 +24,7 @@ from peopleinfo.people.person import decode_header, decode_stored
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from peopleinfo.matching.frequencies import Frequencies
     from peopleinfo.matching.match_index import MatchIndex
     from peopleinfo.matching.match_record import MatchRecord
     from peopleinfo.matching.scoring import Evidence
@@ -181,10 +181,14 @@ class MatchService:
         self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str] = frozenset()
     ) -> Frequencies:
         """Return the frequencies for the comparison of a record with others."""
-        reader = await self._count_reader()
-        words = record.numbers | record.words
-        words = words.union(*((other.numbers | other.words) for other in others)) if words else words
-        return Frequencies(reader.counts(count_keys(record), words), hidden=hidden)
+        return (await self.count_reader()).frequencies(record, others, hidden)
+
+    async def count_reader(self) -> CountReader:
+        """Return the reader of the current statistics."""
+        statistics = await self.statistics()
+        if self._reader is None or self._reader[0] is not statistics:
+            self._reader = statistics, CountReader(statistics, self.hasher)
+        return self._reader[1]
 
     async def is_outdated(self) -> bool:
         """Return whether the people should be counted again: after a day, or when their number has doubled. Raises DuplicatesDisabled."""
@@ -225,13 +229,6 @@ class MatchService:
             self._statistics = Statistics.of_estimate(people or 0) if body is None else Statistics.decode(body)
             self._expires_at = self._clock() + (_ESTIMATE_TTL if body is None else _STATISTICS_TTL)
         return self._statistics
-
-    async def _count_reader(self) -> CountReader:
-        """Return the reader of the current statistics."""
-        statistics = await self.statistics()
-        if self._reader is None or self._reader[0] is not statistics:
-            self._reader = statistics, CountReader(statistics, self.hasher)
-        return self._reader[1]
 
     async def _not_indexed(self, people: int) -> list[NotExamined]:
         return [] if await self.index.is_complete() else [NotExamined(NOT_INDEXED, people)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -32,6 +33,7 @@ _LEAST: Final[Grade] = "probable"
 _OPTIONS: Final = MatchOptions(100, MIN_PROBABLE)
 _ID_LENGTH: Final = 32
 _MAX_ATTEMPTS: Final = 20
+_MAX_ADDED: Final = 10  # candidates of a new record; a scan adds the others
 _PAIRS: Final = 20  # read at a time for a page
 
 
@@ -151,6 +153,12 @@ class Review:
         found = await self._matches.duplicates(person_id, _OPTIONS)
         await self.open(person_id, found.match.candidates)
         return found
+
+    async def add_new(self, person_id: str, candidates: Sequence[Candidate]) -> None:
+        """Add the most certain candidates of a new record to the queue. No decision exists about a new record."""
+        await asyncio.gather(
+            *(self._links.put(self._link_of(person_id, candidate)) for candidate in candidates[:_MAX_ADDED])
+        )
 
     async def open(self, person_id: str, candidates: Iterable[Candidate]) -> int:
         """Add the probable candidates of a record to the queue; return how many pairs are new or have another grade."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.matching.block_pairs import BirthdateKeys, compared_pairs, selects
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 
     from peopleinfo.matching.block_pairs import Pair
     from peopleinfo.matching.blocking_keys import KeyKind
+    from peopleinfo.matching.frequencies import Frequencies
     from peopleinfo.matching.match_index import FoundEntry
     from peopleinfo.matching.match_record import MatchRecord
     from peopleinfo.matching.match_service import MatchService
+    from peopleinfo.matching.statistics import CountReader
 
+_CACHED: Final = 10_000  # frequencies of names of people
 _TYPED: Final = 3  # people from which the kind of a key is read; the entries of others may be outdated
 
 
@@ -67,14 +71,18 @@ class PairFinder:
 
     async def compare(self, blocks: Sequence[Block]) -> list[ComparedPair]:
         """Compare the people of blocks, and return the pairs of candidates and of relatives."""
-        found = []
         kinded = [*await self._with_birthdates(blocks), *await self._of_other_kinds(blocks)]
-        pairs = [(block.lookup, list(block.pairs())) for block in kinded]
-        people = await self._fetch({entry.ref for _, listed in pairs for pair in listed for entry in pair})
-        for lookup, listed in pairs:
-            for entry, other in listed:
-                if (person := people.get(entry.ref)) and (partner := people.get(other.ref)):
-                    found.append(await self._compare(lookup, person, partner))
+        pairs = [(block.lookup.key, pair) for block in kinded for pair in block.pairs()]
+        people = await self._fetch({entry.ref for _, pair in pairs for entry in pair})
+        reader = await self._matches.count_reader()
+        frequencies_of = lru_cache(_CACHED)(lambda ref: reader.frequencies(people[ref].record, ()))
+        existing = ((key, a, b) for key, (a, b) in pairs if a.ref in people and b.ref in people)
+        alike = [
+            (key, people[a.ref], people[b.ref])
+            for key, a, b in existing
+            if self._may_be_alike(people[a.ref].record, people[b.ref].record, frequencies_of(a.ref))
+        ]
+        found = (self._compare(key, person, other, reader) for key, person, other in alike)
         return [one for one in found if one is not None]
 
     async def _with_birthdates(self, blocks: Sequence[Block]) -> list[_KindedBlock]:
@@ -122,20 +130,22 @@ class PairFinder:
     def _person(self, body: bytes) -> Person:
         return Person(decode_header(body).person_id, self._matches.record(body))
 
-    async def _compare(self, lookup: Lookup, person: Person, other: Person) -> ComparedPair | None:
-        """Return a pair that is worth reporting. Most pairs are excluded before their addresses are compared."""
+    def _compare(self, key: bytes, person: Person, other: Person, reader: CountReader) -> ComparedPair | None:
+        """Return a pair that is worth reporting, of two records that share a key."""
         p, q = person.record, other.record
-        frequencies = await self._matches.frequencies(p, ())
-        best = best_score(p, q, frequencies)
-        if not are_relatives(best.evidence) and not candidate_of("", best, frequencies, self._threshold):
-            return None
-        frequencies = await self._matches.frequencies(p, (q,))
+        frequencies = reader.frequencies(p, (q,))
         found = score(p, q, frequencies)
         candidate = candidate_of(other.person_id, found, frequencies, self._threshold)
         relatives = are_relatives(found.evidence)
         if candidate is None and not relatives:
             return None
-        return ComparedPair(person.person_id, candidate, relatives, self._is_first(lookup.key, p, q))
+        return ComparedPair(person.person_id, candidate, relatives, self._is_first(key, p, q))
+
+    def _may_be_alike(self, p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> bool:
+        """Return whether two records may be worth reporting, whatever their addresses are."""
+        best = best_score(p, q, frequencies)
+        probability = best.assess(frequencies.counts.people, frequencies.relatives).probability
+        return probability >= self._threshold or are_relatives(best.evidence)
 
     def _is_first(self, key: bytes, p: MatchRecord, q: MatchRecord) -> bool:
         hasher = self._matches.hasher

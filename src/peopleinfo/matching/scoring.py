@@ -125,6 +125,8 @@ def best_score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Scor
 
 def are_relatives(evidence: tuple[Evidence, ...]) -> bool:
     """Return whether a pair counts as two relatives: different first names, one surname and one address."""
+    if not evidence or evidence[0].agreement != "differs":
+        return False
     agreements = {item.field: item.agreement for item in evidence}
     fields = ("person_name", "person_surname", "person_address")
     return tuple(map(agreements.get, fields)) == ("differs", "exact", "same")
@@ -168,7 +170,9 @@ def _birthdate(agreement: str, share: float) -> Evidence:
 
 def _identifiers(p: MatchRecord, q: MatchRecord) -> list[Evidence]:
     """Return the evidence of each identifier that both records have; of several values, the best agreement counts."""
-    evidence = []
+    evidence: list[Evidence] = []
+    if not (p.identifiers and q.identifiers):
+        return evidence
     for field in dict.fromkeys(field for field, _ in p.identifiers):
         pairs = [(a, b) for f, a in p.identifiers for g, b in q.identifiers if f == g == field]
         agreements = {field_comparison.identifiers(a, b) for a, b in pairs}

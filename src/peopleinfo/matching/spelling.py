@@ -14,6 +14,7 @@ _MIN_SOUNDING_LENGTH: Final = 4
 _MIN_SIMILAR_LENGTH: Final = 5
 _SIMILAR: Final = 0.92  # Jaro-Winkler
 _ROUNDING: Final = 1e-9
+_MIN_JARO: Final = 1 - (1 - _SIMILAR) / 0.6 - _ROUNDING  # that the largest bonus raises to `_SIMILAR`
 
 
 @lru_cache(65_536)
@@ -30,7 +31,8 @@ def are_near(a: str, b: str) -> bool:
     if length < _MIN_SIMILAR_LENGTH:
         return False
     common = min(len(a) - lacking, len(b) - missing)
-    return _most_similar(a, b, common) >= _SIMILAR and jaro_winkler(a, b) >= _SIMILAR
+    most_similar = (common / len(a) + common / len(b) + 1) / 3  # without the bonus for an equal start
+    return most_similar >= _MIN_JARO and _with_start(a, b, most_similar) >= _SIMILAR and jaro_winkler(a, b) >= _SIMILAR
 
 
 @lru_cache(65_536)
@@ -38,9 +40,8 @@ def _letters(word: str) -> frozenset[str]:
     return frozenset(word)
 
 
-def _most_similar(a: str, b: str, common: int) -> float:
-    """Return a bound of the similarity of two texts that have so many letters in common."""
-    jaro = (common / len(a) + common / len(b) + 1) / 3
+def _with_start(a: str, b: str, jaro: float) -> float:
+    """Return the similarity of two texts with the bonus for an equal start."""
     return jaro + 0.1 * _common_start(a, b) * (1 - jaro) + _ROUNDING
 
 

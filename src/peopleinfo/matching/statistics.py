@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from peopleinfo.matching.frequencies import Counts, is_common
+from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys, is_common
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,6 +70,14 @@ class CountReader:
         self._statistics = statistics
         self._count = lru_cache(_CACHED)(lambda key: statistics.count(hasher.value(*key)))
         self._is_common = lru_cache(_CACHED)(lambda word: hasher.value("word", word) in statistics.common_words)
+
+    def frequencies(
+        self, record: MatchRecord, others: Iterable[MatchRecord], hidden: frozenset[str] = frozenset()
+    ) -> Frequencies:
+        """Return the frequencies for the comparison of a record with others."""
+        words = record.numbers | record.words
+        words = words.union(*((other.numbers | other.words) for other in others)) if words else words
+        return Frequencies(self.counts(count_keys(record), words), hidden=hidden)
 
     def counts(self, keys: Iterable[CountKey], words: Iterable[str]) -> Counts:
         """Return the counts for a look-up: of its keys, and the common ones among `words` of addresses."""

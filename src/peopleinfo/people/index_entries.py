@@ -8,12 +8,12 @@ A store may replace each word by a keyed hash; then it finds whole words only, i
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.people import identifiers, query_dates
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import FOLD_VERSION, fold
+from peopleinfo.people.value_cache import ValueCache
 from peopleinfo.people.words import (
     collapse,
     divide,
@@ -43,7 +43,8 @@ _NUMBER: Final = re.compile(r"\d{1,3}[a-z]?")  # a house number: selects no pers
 _WORD: Final = re.compile(r"[^\t ]+")
 _CJK_PART: Final = re.compile("(?<=[都道府県县市区區町村郡路號号])(?=.)")
 _DIVIDED_POSTCODE: Final = re.compile(r"(?<![\d-])(\d{3}) (\d{2})(?![\d-])|(?<![\d-])(\d{2})-(\d{3})(?![\d-])")
-_MAX_CACHED_LENGTH: Final = 64  # characters
+_MAY_DIVIDE: Final = re.compile(r"\d[ -]\d")
+_CACHED: Final = 32_768  # values of each kind
 # Words that most addresses contain. A search compares them, but no entry is stored for them.
 _SAME_WORDS: Final = {
     "street": "st", "road": "rd", "avenue": "ave", "lane": "ln", "drive": "dr", "court": "ct", "place": "pl", "square": "sq",
@@ -92,7 +93,7 @@ def keys_and_order(data: PersonData, plan: IndexPlan) -> tuple[list[str], str]:
     if plan.identifiers and data.extra:
         keys += _identifier_keys(data.extra, plan)
     if data.person_birthdate and "birthdate" in plan.indexes:
-        keys += _birthdate_keys(data.person_birthdate)
+        keys += _birthdate_keys[data.person_birthdate]
     if data.person_address and "address" in plan.indexes:
         keys += _address_keys(data.person_address)
     return list(dict.fromkeys(keys)), _order(surname, given)
@@ -127,14 +128,22 @@ def _identifier_keys(fields: Mapping[str, Any], plan: IndexPlan) -> list[str]:
     return [IDENTIFIER + key for name, value in values for key in identifiers.keys_of(name, value)]
 
 
-@lru_cache(maxsize=32_768)
-def _birthdate_keys(birthdate: str) -> tuple[str, ...]:
+def _keys_of_birthdate(birthdate: str) -> tuple[str, ...]:
     return tuple(BIRTHDATE + text for text in query_dates.stored_dates(birthdate)[:1])
 
 
+_birthdate_keys = ValueCache(_keys_of_birthdate, _CACHED)
+
+
 def _address_keys(address: str) -> list[str]:
-    words = [word for line in address.splitlines() for word in unfolded_words(line)] + postcodes(address)
-    return [key for word in words for key in _address_entry_keys(word)][:MAX_ADDRESS_ENTRIES]
+    keys: list[str] = []
+    for line in address.splitlines():
+        for word in unfolded_words(line):
+            keys += _address_word_keys[word]
+    if _MAY_DIVIDE.search(address):
+        for postcode in postcodes(address):
+            keys += _address_word_keys[postcode]
+    return keys[:MAX_ADDRESS_ENTRIES]
 
 
 def address_words(address: str) -> list[str]:
@@ -173,18 +182,14 @@ def postcodes(address: str) -> list[str]:
 
 
 def _keys_of_address_word(word: str) -> tuple[str, ...]:
+    """Return the keys of a word of an address, none for a word that selects no person."""
     keys = [
         address_key(_SAME_WORDS.get(half, half)) for part in address_parts(fold(word)) for half in split_postcode(part)
     ]
     return tuple(ADDRESS + key[:MAX_WORD] for key in keys if not is_generic(key))
 
 
-_cached_keys_of_address_word = lru_cache(maxsize=32_768)(_keys_of_address_word)
-
-
-def _address_entry_keys(word: str) -> tuple[str, ...]:
-    """Return the keys of a word of an address, none for a word that selects no person."""
-    return (_cached_keys_of_address_word if len(word) <= _MAX_CACHED_LENGTH else _keys_of_address_word)(word)
+_address_word_keys = ValueCache(_keys_of_address_word, _CACHED)
 
 
 def is_generic(word: str) -> bool:
@@ -205,17 +210,13 @@ def _index_name(name: str) -> _IndexedName:
     return _IndexedName(key, " ".join(divide(name)), tuple(NAME + word[:MAX_WORD] for word in (key, *_parts(name))))
 
 
-_cached_index_name = lru_cache(maxsize=32_768)(_index_name)
-
-
-def _indexed_name(name: str) -> _IndexedName:
-    return _cached_index_name(name) if len(name) <= _MAX_CACHED_LENGTH else _index_name(name)
+_indexed_names = ValueCache(_index_name, _CACHED)
 
 
 def _names(data: PersonData) -> tuple[_IndexedName, _IndexedName | None]:
     """Return the surname and the first name; the only name of a person takes the place of the surname."""
     name, surname = data.person_name, data.person_surname
-    return _indexed_name(surname or name or ""), _indexed_name(name) if name and surname else None
+    return _indexed_names[surname or name or ""], _indexed_names[name] if name and surname else None
 
 
 def _order(surname: _IndexedName, given: _IndexedName | None) -> str:

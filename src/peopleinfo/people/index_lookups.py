@@ -42,12 +42,12 @@ def exact_lookups(query: Query, *, is_readable: bool) -> list[Lookup]:
 
 
 def start_lookups(query: Query) -> list[Lookup]:
-    """Return the lookups of the starts of words of addresses, for a readable index."""
+    """Return the lookups of the starts of words of addresses, next to at most one name, for a readable index."""
     words = query.name_words
     if len(query.terms) > _MAX_STARTS:
         return []
     return [
-        Lookup(ADDRESS + key, is_prefix=True)
+        Lookup(ADDRESS + key, _starts(word for word in words if address_key(word) != key), is_prefix=True)
         for key in _selective(query, words)
         if len(key) > _MIN_PREFIX or is_cjk(key)
     ]
@@ -85,13 +85,17 @@ def forgiving_lookups(query: Query, similar: dict[str, set[str]], room: int, *, 
 
 def _driven_by(word: str, words: Sequence[str], forms: dict[str, list[str]], *, is_readable: bool) -> Iterator[Lookup]:
     """Yield the lookups of a word and of its variants, filtered by the variants of the other words."""
-    others = tuple(
-        _filter(other, is_readable=is_readable) | frozenset(forms[other]) | _initials(other, is_readable=is_readable)
-        for other in words
-        if other != word
-    )
+    filters = {
+        other: _filter(other, is_readable=is_readable) | frozenset(forms[other]) for other in words if other != word
+    }
+    others = tuple(filters.values())
     if others:
         yield Lookup(NAME + word, others)
+    if is_readable:
+        for other in filters:
+            if initials := _initials(other):
+                rest = tuple(names for name, names in filters.items() if name != other)
+                yield Lookup(NAME + word, (*initials, *rest))
     yield from (Lookup(NAME + form, others) for form in forms[word])
 
 
@@ -100,9 +104,10 @@ def _filter(word: str, *, is_readable: bool) -> frozenset[str]:
     return frozenset([f"{word}*" if is_readable else word, word[:1]])
 
 
-def _initials(word: str, *, is_readable: bool) -> frozenset[str]:
-    """Return the filter for people with the initials of a word, such as MJ, in their first names."""
-    return frozenset([f"{word[0]}*"]) if is_readable and len(word) in INITIALS and word.isascii() else frozenset()
+def _initials(word: str) -> tuple[frozenset[str], ...]:
+    """Return the filters for people with the letters of a word, such as MJ, as the initials of their first names."""
+    is_possible = len(word) in INITIALS and word.isascii()
+    return tuple(frozenset([f"{letter}*"]) for letter in dict.fromkeys(word)) if is_possible else ()
 
 
 def _filters(words: Iterable[str], *, is_readable: bool) -> tuple[frozenset[str], ...]:
@@ -110,6 +115,11 @@ def _filters(words: Iterable[str], *, is_readable: bool) -> tuple[frozenset[str]
     return tuple(
         _filter(word, is_readable=is_readable) for word in dict.fromkeys(words) if is_readable or not is_initial(word)
     )
+
+
+def _starts(words: Iterable[str]) -> tuple[frozenset[str], ...]:
+    """Return a filter for the start of each word: a prefix that is common has too many entries to compare initials."""
+    return tuple(frozenset([f"{word}*"]) for word in dict.fromkeys(words))
 
 
 def _identifiers(query: Query) -> Iterator[Lookup]:
@@ -146,9 +156,10 @@ def _names(query: Query, words: Sequence[str], *, is_readable: bool) -> Iterator
         if others and word in paired:  # the others may be words of the address
             yield Lookup(NAME + word, is_broad=True)
         if is_readable and (len(word) >= _MIN_PREFIX or is_cjk(word)):
-            yield Lookup(NAME + word, others, is_prefix=True, is_broad=is_broad)
+            starts = _starts(other for other in every if other != word)
+            yield Lookup(NAME + word, starts, is_prefix=True, is_broad=is_broad)
             if (form := collapse(word)) != word and len(form) >= MIN_COLLAPSED_PREFIX:
-                yield Lookup(NAME + form, others, is_prefix=True, is_broad=is_broad)
+                yield Lookup(NAME + form, starts, is_prefix=True, is_broad=is_broad)
         if is_cjk(word) and 1 < len(word) <= _MAX_SPLIT:
             yield from _split(word, is_readable=is_readable)
 
@@ -166,10 +177,10 @@ def _joined(query: Query, *, is_readable: bool) -> Iterator[Lookup]:
         return
     for start, end in _spans(words):
         rest = [word for word in (*words[:start], *words[end:]) if word not in PARTICLES]
-        joined, others = NAME + "".join(words[start:end]), _filters(rest, is_readable=is_readable)
-        yield Lookup(joined, others)
+        joined = NAME + "".join(words[start:end])
+        yield Lookup(joined, _filters(rest, is_readable=is_readable))
         if is_readable:
-            yield Lookup(joined, others, is_prefix=True)
+            yield Lookup(joined, _starts(rest), is_prefix=True)
     if len(words) == 2 and all(map(is_cjk, words)):  # noqa: PLR2004 - surname and first name, in either order
         yield from (Lookup(NAME + second + first) for first, second in pairwise(words))
 

@@ -88,6 +88,11 @@ class Query(NamedTuple):
         }
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the query consists of words without digits: no match has a word that the index lacks."""
+        return all(term.is_word and not _DIGIT.search(term.words[0]) for term in self.terms)
+
+    @property
     def words(self) -> list[str]:
         """The words of the terms that are single words."""
         return [term.words[0] for term in self.terms if term.is_word]

@@ -84,7 +84,7 @@ class PeopleSearch:
             lookups = lookups[: max(room, 0)]
             await candidates.add(lookups, await self._index.look_up(lookups))
         if not candidates.count:
-            await candidates.add_broad()
+            await candidates.add_broad(only_complete=self._index.is_readable and query.is_plain)
         return _page(candidates, after, limit)
 
 
@@ -112,9 +112,9 @@ class _Candidates:
             await self._fetch(min(complete, key=lambda every: sum(len(hits.hits) for hits in every)))
         self._broad += [hits for every in broad.values() for hits in every]
 
-    async def add_broad(self) -> None:
-        """Fetch and compare people of common words, whose lookups stopped early."""
-        await self._fetch(self._broad)
+    async def add_broad(self, *, only_complete: bool) -> None:
+        """Fetch and compare the other people of each word; with `only_complete` none of words whose lookups stopped early."""
+        await self._fetch(hits for hits in self._broad if hits.complete or not only_complete)
 
     async def _fetch(self, results: Iterable[Hits]) -> None:
         # Precise lookups come first: if the limit excludes people, they are those of a less precise lookup.

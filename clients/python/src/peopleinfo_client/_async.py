@@ -205,7 +205,7 @@ class AsyncClient:
     async def decide(self, pair: Pair | str, decision: str, *, note: str = "") -> Pair:
         """Decide that a pair is of `different` people, or `later`, unless the pair changed after it was read.
 
-        Pass an id to decide about any version. The note must not contain personal data. Requires the scope people:merge.
+        Pass an id to decide about any version. The note must not contain personal data. Requires the scopes people:merge and people:read.
         Raises PairNotFound, VersionConflict, InvalidSearch.
         """
         return Pair.from_json(await self._call(_duplicate_requests.decide(pair, decision, note)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.http.media_types import JSON
 from peopleinfo.http.openapi.batch_schemas import BatchBody, BatchGetBody, BatchGetResults, BatchResults
-from peopleinfo.http.openapi.operation_types import BODY_ERRORS, JSON, Operation, Response
+from peopleinfo.http.openapi.operation_types import BODY_ERRORS, Operation, Response
 
 BATCH_OPERATIONS: Final = (
     Operation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.http.media_types import JSON
 from peopleinfo.http.openapi.duplicates_schemas import (
     Count,
     DecisionBody,
@@ -17,7 +18,7 @@ from peopleinfo.http.openapi.duplicates_schemas import (
     PairState,
     Threshold,
 )
-from peopleinfo.http.openapi.operation_types import BODY_ERRORS, IF_MATCH, JSON, PAGE, Operation, Parameter, Response
+from peopleinfo.http.openapi.operation_types import BODY_ERRORS, IF_MATCH, PAGE, Operation, Parameter, Response
 
 _RESULT: Final = Response("The candidates.", {JSON: MatchResult})
 
@@ -83,7 +84,7 @@ DUPLICATES_OPERATIONS: Final = (
         "decideDuplicate",
         "Decide about a pair",
         "different: the two people are not the same, and the pair returns to the queue only if another identifier becomes equal. "
-        "later: the pair leaves the open pairs. A repeated decision changes nothing.",
+        "later: the pair leaves the open pairs. A repeated decision changes nothing. The scope people:read is required too.",
         {200: Response("The pair.", {JSON: DuplicatePair}, ("ETag",))},
         (IF_MATCH._replace(required=False),),
         {JSON: DecisionBody},

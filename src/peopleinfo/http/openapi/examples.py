@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.fhir_documents import MATCH_GRADE, capability_statement, outcome
+from peopleinfo.http.media_types import MERGE_PATCH, PROBLEM
 from peopleinfo.http.openapi import (
     batch_schemas,
     duplicates_schemas,
@@ -19,7 +19,6 @@ from peopleinfo.http.openapi import (
     person_export_schemas,
     schemas,
 )
-from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 from peopleinfo.http.problems import PROBLEM_TYPES
 
 PERSON_ID: Final = "e953cc6a7f986f7bb8466799a8eb167a"

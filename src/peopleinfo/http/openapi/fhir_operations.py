@@ -8,7 +8,8 @@ from msgspec import Meta, Struct, field
 
 from peopleinfo.auth.principal import Scope
 from peopleinfo.http.fhir_documents import SEARCH_PARAMETERS
-from peopleinfo.http.openapi.operation_types import FHIR, Operation, Parameter, Response
+from peopleinfo.http.media_types import FHIR
+from peopleinfo.http.openapi.operation_types import Operation, Parameter, Response
 
 
 class Patient(Struct):

@@ -7,8 +7,9 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.http.media_types import JSON
 from peopleinfo.http.openapi.history_schemas import ChangePage, HistoryPage, RestoreBody
-from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, PAGE, Operation, Parameter, Response
+from peopleinfo.http.openapi.operation_types import IF_MATCH, PAGE, Operation, Parameter, Response
 from peopleinfo.http.openapi.schemas import Limit, Person
 from peopleinfo.people.change_watch import MAX_WAIT
 

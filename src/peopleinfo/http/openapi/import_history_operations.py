@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.http.media_types import JSON
 from peopleinfo.http.openapi.import_history_schemas import ImportDetails, ImportPage
-from peopleinfo.http.openapi.operation_types import JSON, PAGE, Operation, Response
+from peopleinfo.http.openapi.operation_types import PAGE, Operation, Response
 
 IMPORT_HISTORY_OPERATIONS: Final = (
     Operation(

@@ -8,23 +8,9 @@ from peopleinfo.auth.principal import Scope
 from peopleinfo.bulk.upsert_options import DuplicateMode, Mode
 from peopleinfo.formats.column_mapping import OnBadDate
 from peopleinfo.formats.reader import Format
+from peopleinfo.http.media_types import ANY, CSV, FHIR, FHIR_NDJSON, JSON, LDIF, NDJSON, VCARD, XLSX
 from peopleinfo.http.openapi.import_schemas import ImportPreview, ImportResult
-from peopleinfo.http.openapi.operation_types import (
-    ANY,
-    BODY_ERRORS,
-    CSV,
-    FHIR,
-    FHIR_NDJSON,
-    JSON,
-    LDIF,
-    NDJSON,
-    VCARD,
-    XLSX,
-    Key,
-    Operation,
-    Parameter,
-    Response,
-)
+from peopleinfo.http.openapi.operation_types import BODY_ERRORS, Key, Operation, Parameter, Response
 from peopleinfo.http.openapi.schemas import NewPerson, Text
 from peopleinfo.people.fields import FIELD_TABLE
 

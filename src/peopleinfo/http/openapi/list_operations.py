@@ -7,7 +7,8 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.openapi.operation_types import BODY_ERRORS, JSON, Operation, Response, query_parameters
+from peopleinfo.http.media_types import JSON
+from peopleinfo.http.openapi.operation_types import BODY_ERRORS, Operation, Response, query_parameters
 from peopleinfo.http.openapi.schemas import Email, Filters, Phone
 
 

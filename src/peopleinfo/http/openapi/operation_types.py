@@ -1,4 +1,4 @@
-"""The parts of an operation of the API, and the media types of bodies."""
+"""The parts of an operation of the API."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from peopleinfo.http.openapi.schemas import Cursor, Limit
 if TYPE_CHECKING:
     from peopleinfo.auth.principal import Scope
 
-JSON: Final = "application/json"
-NDJSON: Final = "application/x-ndjson"
-VCARD: Final = "text/vcard"
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-LDIF: Final = "text/ldif"
-FHIR: Final = "application/fhir+json"
-FHIR_NDJSON: Final = "application/fhir+ndjson"
-ANY: Final = "application/octet-stream"
-CSV: Final = "text/csv"
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from peopleinfo.auth.principal import Scope
-from peopleinfo.http.bodies import MERGE_PATCH
 from peopleinfo.http.checked_creation import DuplicateMode
+from peopleinfo.http.media_types import CSV, FHIR, FHIR_NDJSON, JSON, MERGE_PATCH, NDJSON, PROBLEM, VCARD, XLSX
 from peopleinfo.http.openapi.batch_operations import BATCH_OPERATIONS
 from peopleinfo.http.openapi.duplicates_operations import DUPLICATES_OPERATIONS
 from peopleinfo.http.openapi.fhir_operations import FHIR_OPERATIONS
@@ -17,14 +17,7 @@ from peopleinfo.http.openapi.list_operations import LIST_OPERATIONS
 from peopleinfo.http.openapi.merge_operations import MERGE_OPERATIONS
 from peopleinfo.http.openapi.operation_types import (
     BODY_ERRORS,
-    CSV,
-    FHIR,
-    FHIR_NDJSON,
     IF_MATCH,
-    JSON,
-    NDJSON,
-    VCARD,
-    XLSX,
     Key,
     Operation,
     Parameter,
@@ -46,7 +39,6 @@ from peopleinfo.http.openapi.schemas import (
     Text,
 )
 from peopleinfo.http.openapi.trash_operations import TRASH_OPERATIONS
-from peopleinfo.http.problems import MEDIA_TYPE as PROBLEM
 
 _PERSON: Final = Response("The person.", {JSON: Person}, ("ETag",))
 _READ: Final = Response("The person.", {JSON: Person}, ("ETag", "Cache-Status"))
@@ -73,7 +65,7 @@ OPERATIONS: Final = (
                 "query",
                 "duplicates",
                 DuplicateMode,
-                "report: the header Duplicates counts stored people that may be the same. "
+                "report: the header Duplicates counts stored people that may be the same, and the pairs wait in the review queue. "
                 "refuse: such a person, with the grade of PEOPLEINFO_DUPLICATES_REFUSE or better, rejects the new one (409).",
             ),
             Parameter(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from peopleinfo.auth.principal import Scope
+from peopleinfo.http.media_types import JSON
 from peopleinfo.http.openapi.history_schemas import TrashPage
-from peopleinfo.http.openapi.operation_types import IF_MATCH, JSON, PAGE, Operation, Parameter, Response
+from peopleinfo.http.openapi.operation_types import IF_MATCH, PAGE, Operation, Parameter, Response
 from peopleinfo.http.openapi.schemas import Person
 
 ERASE_PERSON: Final = "erasePerson"  # action of a deletion that erases, in the audit log

@@ -28,7 +28,7 @@ from peopleinfo.stores.sqlite.entry_rows import (
     delete_entries_of,
     insert_entries,
 )
-from peopleinfo.stores.sqlite.match_rows import key_text, sub_text
+from peopleinfo.stores.sqlite.match_rows import texts_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,18 +52,25 @@ _DELETE_UNUSED_WORDS: Final = f"""
 
 
 class _Entries(NamedTuple):
-    """The entries of a person: the stored order, the seq, the keys before their words are hashed, and the rows of match entries."""
+    """The entries of a person: the stored order, the keys before their words are hashed, and the match entries."""
 
     order: str
-    seq: int
     keys: list[str]
-    matches: list[tuple[str, str, int]]
+    match_order: str
+    match_keys: list[str]
 
     def without(self, other: _Entries) -> _Entries:
         """Return the entries that the other ones lack."""
         kept = () if self.order != other.order else other.keys
-        keys = [key for key in self.keys if key not in kept]
-        return self._replace(keys=keys, matches=[row for row in self.matches if row not in other.matches])
+        kept_matches = () if self.match_order != other.match_order else other.match_keys
+        return self._replace(
+            keys=[key for key in self.keys if key not in kept],
+            match_keys=[key for key in self.match_keys if key not in kept_matches],
+        )
+
+
+_Indexed = tuple[int, _Entries]  # the seq of a person and its entries
+_Prepared = dict[int, "tuple[PersonData, _Entries]"]  # by the id of the object, which stays in memory
 
 
 class _Rows(NamedTuple):
@@ -104,13 +111,19 @@ class SearchEntries:
         self.number = _register(db, f"{'hashes' if code else 'words'}:{plan.text}")
         self._plans = {self.number: plan}
         self._staged = StagedEntries()
+        self._prepared: tuple[_Prepared, _Prepared] = {}, {}  # of the last two batches; more would need more memory
+
+    def prepare(self, people: Sequence[PersonData]) -> None:
+        """Derive the entries of a batch of people who will be added, in the thread of the caller."""
+        derived = {id(data): (data, self._derive(data, self.plan)) for data in people}
+        self._prepared = self._prepared[1], derived
 
     def add(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add new people, without a check of unique identifiers."""
         if len(people) > _STAGED_PEOPLE:
             self._add_staged(db, people)
         else:
-            self._insert(db, [self._entries(seq, data, self.plan) for seq, data in people])
+            self._insert(db, [(seq, self._entries(data)) for seq, data in people])
 
     def add_unique(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add new people. Raises IdentifierConflict if another person has a unique identifier of one of them."""
@@ -137,58 +150,64 @@ class SearchEntries:
         except StoreDamaged:
             delete_people(db, f"[{seq}]")
         else:
-            self._delete(db, self._indexed(db, seq, data, number))
+            self._delete(db, seq, self._indexed(db, data, number))
 
     def replace(self, db: sqlite3.Connection, seq: int, old: PersonData, number: int, new: PersonData) -> None:
         """Replace the entries of a person that was indexed under a plan."""
         if number == self.number and have_equal_entries(old, new, self.plan):
             return
-        before, after = self._indexed(db, seq, old, number), self._entries(seq, new, self.plan)
-        self._insert(db, [after.without(before)])
-        self._delete(db, before.without(after))
+        before, after = self._indexed(db, old, number), self._derive(new, self.plan)
+        self._insert(db, [(seq, after.without(before))])
+        self._delete(db, seq, before.without(after))
 
-    def _indexed(self, db: sqlite3.Connection, seq: int, data: PersonData, number: int) -> _Entries:
+    def _indexed(self, db: sqlite3.Connection, data: PersonData, number: int) -> _Entries:
         if not number:
-            return _Entries("", seq, [], [])
+            return _Entries("", [], "", [])
         if number not in self._plans:
             (text,) = db.execute("SELECT text FROM search_plans WHERE plan = ?", (number,)).fetchone()
             self._plans[number] = IndexPlan.parse(text.split(":", 1)[1])
-        return self._entries(seq, data, self._plans[number])
+        return self._derive(data, self._plans[number])
 
-    def _entries(self, seq: int, data: PersonData, plan: IndexPlan) -> _Entries:
+    def _entries(self, data: PersonData) -> _Entries:
+        """Return the entries of a person under the current plan, which may be prepared."""
+        for prepared in self._prepared:
+            if found := prepared.pop(id(data), None):
+                return found[1]
+        return self._derive(data, self.plan)
+
+    def _derive(self, data: PersonData, plan: IndexPlan) -> _Entries:
         keys, order = keys_and_order(data, plan)
         if code := self.code:
             order = map_words(order, lambda word: code(word)[:ORDER_CODE])
-        found, sub = self._duplicates.keys_and_sub(data, plan)
-        names = sub_text(sub)
-        return _Entries(order, seq, keys, [(key_text(key), names, seq) for key in found])
+        match_keys, match_order = texts_of(*self._duplicates.keys_and_sub(data, plan))
+        return _Entries(order, keys, match_order, match_keys)
 
     def _add_staged(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add many people. Rows in the order of the file change each of its pages once."""
         words: set[str] = set()
         self._staged.start(db)
         for start in range(0, len(people), _STAGED_PEOPLE):
-            entries = [self._entries(seq, data, self.plan) for seq, data in people[start : start + _STAGED_PEOPLE]]
+            entries = [(seq, self._entries(data)) for seq, data in people[start : start + _STAGED_PEOPLE]]
             self._staged.add(db, self._rows(entries).values())
             words |= _words_of(entries)
         self._staged.finish(db)
         self._insert_words(db, words)
 
-    def _insert(self, db: sqlite3.Connection, people: list[_Entries]) -> None:
-        people = sorted(people)
+    def _insert(self, db: sqlite3.Connection, people: list[_Indexed]) -> None:
+        people = sorted(people, key=lambda person: person[1].order)
         insert_entries(db, self._rows(people).sorted_values())
         self._insert_words(db, _words_of(people))
 
-    def _rows(self, people: list[_Entries]) -> _Rows:
-        rows = _Rows([], [], [])
-        for order, seq, keys, matches in people:
-            rows.keys.extend(map(self._stored_key, keys) if self.code else keys)
-            rows.names.extend([order] * len(keys))
-            for key, sub, _ in matches:
-                rows.keys.append(key)
-                rows.names.append(sub)
-            rows.seqs.extend([seq] * (len(keys) + len(matches)))
-        return rows
+    def _rows(self, people: list[_Indexed]) -> _Rows:
+        all_keys: list[str] = []
+        names: list[str] = []
+        seqs: list[int] = []
+        for seq, (order, keys, match_order, match_keys) in people:
+            all_keys += map(self._stored_key, keys) if self.code else keys
+            all_keys += match_keys
+            names += [order] * len(keys) + [match_order] * len(match_keys)
+            seqs += [seq] * (len(keys) + len(match_keys))
+        return _Rows(all_keys, names, seqs)
 
     def _insert_words(self, db: sqlite3.Connection, words: Iterable[str]) -> None:
         first = {self._first_row(word): word for word in words}
@@ -196,10 +215,9 @@ class SearchEntries:
         rows = sorted(row for found in unknown for row in self._vocabulary_rows(first[found]))
         insert_rows(db, _INSERT_WORD, rows)
 
-    def _delete(self, db: sqlite3.Connection, person: _Entries) -> None:
-        rows = [(self._stored_key(key), person.order, person.seq) for key in person.keys]
-        delete_entries(db, rows + person.matches)
-        for key in person.keys:
+    def _delete(self, db: sqlite3.Connection, seq: int, entries: _Entries) -> None:
+        delete_entries(db, list(zip(*self._rows([(seq, entries)]), strict=True)))
+        for key in entries.keys:
             if key[0] == NAME and db.execute(_HAS_KEY, (self._stored_key(key),)).fetchone() is None:
                 db.executemany(_DELETE_WORD, self._vocabulary_rows(key[1:]))
 
@@ -219,9 +237,9 @@ class SearchEntries:
         return [(self.code(key), code) for key in bucket_keys(word) if key[0] in _HASHED]
 
 
-def _words_of(people: Iterable[_Entries]) -> set[str]:
+def _words_of(people: Iterable[_Indexed]) -> set[str]:
     """Return the words of the names of people."""
-    return {word for person in people for key in person.keys if (word := name_of(key))}
+    return {word for _, entries in people for key in entries.keys if (word := name_of(key))}
 
 
 def delete_people(db: sqlite3.Connection, seqs: str) -> None:

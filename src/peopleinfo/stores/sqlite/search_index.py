@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people.people_list import Count
-from peopleinfo.people.search_index import MAX_ENTRIES_READ, MAX_HITS, Hit, Hits
+from peopleinfo.people.search_index import MAX_HITS, Hit, Hits
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
 from peopleinfo.stores.search_words import CODE, code_of, coded_filters, order_filter
 from peopleinfo.stores.sqlite.name_order import read_places
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _SMALL: Final = 500  # entries of a key that are compared one by one
 _MAX_RANGES: Final = 64  # ranges of names within a common key
 _MAX_PREFIX_ENTRIES: Final = 2_000  # entries read for a prefix
+_MAX_CONTAINING: Final = 2_000  # entries of a common key that are searched for a word anywhere in the names
 _ENTRIES: Final = "SELECT names, seq FROM search_entries WHERE key = ? ORDER BY names, seq LIMIT ?"
 # The key is selected for the query planner, which would otherwise sort the rows of the view.
 _PREFIX: Final = (
@@ -35,10 +36,17 @@ _PREFIX: Final = (
 _RANGE: Final = (
     "SELECT names, seq FROM search_entries WHERE key = ? AND names >= ? AND names < ? ORDER BY names, seq LIMIT ?"
 )
-_CONTAINING: Final = f"""
-    SELECT names, seq FROM (SELECT names, seq FROM search_entries WHERE key = ? ORDER BY names, seq LIMIT {MAX_ENTRIES_READ})
-    WHERE instr(names, ?)
-"""  # noqa: S608 - a constant
+# A word is at the start of the names, or follows a tab or a blank.
+_CONTAINING: Final = """
+    SELECT names, seq FROM (SELECT names, seq FROM search_entries WHERE key = ? ORDER BY names, seq LIMIT ?)
+    WHERE instr(char(9) || names, char(9) || ?3) OR instr(names, ' ' || ?3)
+"""
+_PREFIX_CONTAINING: Final = """
+    SELECT names, seq FROM (
+        SELECT names, seq, key FROM search_entries WHERE key >= ? AND key < ? ORDER BY key, names, seq LIMIT ?
+    ) WHERE instr(char(9) || names, char(9) || ?4) OR instr(names, ' ' || ?4)
+"""
+_HAS_MORE: Final = "SELECT count(*) = ?3 FROM (SELECT 1 FROM search_entries WHERE key >= ?1 AND key < ?2 LIMIT ?3)"
 _WORDS: Final = "SELECT word FROM search_words WHERE key = ?"
 _PEOPLE: Final = "SELECT seq, body FROM readable WHERE seq IN (SELECT value FROM json_each(?))"
 _COUNT: Final = "SELECT count(*) FROM people"
@@ -57,6 +65,7 @@ class SqliteSearchIndex:
         self._entries = entries
         self._is_complete = False
         self.plan: IndexPlan = entries.plan
+        self.prepare = entries.prepare
         self.updates = UpdateOrder(run, entries.plan)
         self.is_readable = entries.code is None
 
@@ -104,9 +113,7 @@ class SqliteSearchIndex:
         if code is not None:
             key, filters = key[0] + code_of(key[1:], code), coded_filters(filters, code)
         if lookup.is_prefix:
-            limit = _MAX_PREFIX_ENTRIES if filters else MAX_HITS + 1
-            rows = [row[:2] for row in db.execute(_PREFIX, (key, prefix_upper_bound(key), limit))]
-            return _filtered(rows, filters, complete=len(rows) < limit)
+            return _prefix(db, key, filters)
         limit = _SMALL if filters else MAX_HITS + 1
         rows = db.execute(_ENTRIES, (key, limit)).fetchall()
         if len(rows) < limit:
@@ -130,6 +137,19 @@ class SqliteSearchIndex:
         return [body for body, plan in rows[:limit] if plan != self._entries.number], len(rows) > limit
 
 
+def _prefix(db: sqlite3.Connection, key: str, filters: Sequence[frozenset[str]]) -> Hits:
+    """Return the hits of a prefix. The file excludes most entries without the longest word of the filters."""
+    end = prefix_upper_bound(key)
+    single = [next(iter(words)).removesuffix("*") for words in filters if len(words) == 1]
+    if not single:
+        limit = _MAX_PREFIX_ENTRIES if filters else MAX_HITS + 1
+        rows = [row[:2] for row in db.execute(_PREFIX, (key, end, limit))]
+        return _filtered(rows, filters, complete=len(rows) < limit)
+    rows = db.execute(_PREFIX_CONTAINING, (key, end, _MAX_PREFIX_ENTRIES, max(single, key=len))).fetchall()
+    (has_more,) = db.execute(_HAS_MORE, (key, end, _MAX_PREFIX_ENTRIES)).fetchone()
+    return _filtered(rows, filters, complete=not has_more)
+
+
 def _common(db: sqlite3.Connection, key: str, filters: Sequence[frozenset[str]]) -> list[_Row]:
     """Return the entries of a common key whose surname or first name may pass a filter; the caller filters again."""
     rows: set[_Row] = set()
@@ -141,7 +161,7 @@ def _common(db: sqlite3.Connection, key: str, filters: Sequence[frozenset[str]])
             rows.update(db.execute(_RANGE, (key, first, prefix_upper_bound(first), MAX_HITS)))
     if len(shortest) <= 2:  # noqa: PLR2004 - a word and its initial, not the many variants of a word
         longest = max((word.removesuffix("*") for word in shortest), key=len)
-        rows.update(db.execute(_CONTAINING, (key, longest)))
+        rows.update(db.execute(_CONTAINING, (key, _MAX_CONTAINING, longest)))
     return sorted(rows)
 
 
