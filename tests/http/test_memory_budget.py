@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 import pytest
 
-from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, RESPONSES
+from peopleinfo.http.memory_budget import EXPORT_SIZE, EXPORTS, MIB, PREVIEWS, RESPONSES
 from peopleinfo.people.store import PAGE_SIZE
 from tests.http.serving import HANG_TIMEOUT, serving
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.http.serving import Server
 
 STORE_KINDS = ["sqlite"]
+CSV = "text/csv"
 PATHS = ["/v1/people?surname=Big&limit=1000", "/data?person_surname=Big&limit=1000"]
 OTHER_PAGES = [
     "/v1/people?q=Big&limit=1000",
@@ -110,6 +111,25 @@ def test_exports_in_progress_are_limited(crowded: Server) -> None:
         assert response.headers["Retry-After"] == "1"
         assert httpx.get(f"{crowded.url}/v1/people?surname=Big&limit=1", timeout=HANG_TIMEOUT).status_code == 200
     while httpx.get(f"{crowded.url}/v1/people/export?surname=nobody", timeout=HANG_TIMEOUT).status_code != 200:
+        pass
+
+
+def test_files_of_previews_are_limited_together(crowded: Server) -> None:
+    url, small = (
+        f"{crowded.url}/v1/people/import/preview",
+        {"content": b"surname\nLund\n", "headers": {"Content-Type": CSV}},
+    )
+    head = f"POST /v1/people/import/preview HTTP/1.1\r\nHost: localhost\r\nContent-Type: {CSV}\r\n".encode()
+    with ExitStack() as stack:
+        for number in range(PREVIEWS.size // (64 * MIB)):
+            size = b"Transfer-Encoding: chunked" if number else b"Content-Length: %d" % (64 * MIB)
+            connection = stack.enter_context(socket.create_connection(crowded.address, timeout=HANG_TIMEOUT))
+            connection.sendall(head + size + b"\r\n\r\n")
+        while (response := httpx.post(url, timeout=HANG_TIMEOUT, **small)).status_code == 200:
+            pass  # until the server has read the requests
+        assert response.status_code == 503
+        assert response.headers["Retry-After"] == "1"
+    while httpx.post(url, timeout=HANG_TIMEOUT, **small).status_code != 200:  # when the connections have ended
         pass
 
 

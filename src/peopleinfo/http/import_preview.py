@@ -17,6 +17,7 @@ from peopleinfo.formats.unsupported_files import is_zip
 from peopleinfo.http.bodies import BODY_SIZE
 from peopleinfo.http.import_options import import_options, query_option
 from peopleinfo.http.media_types import JSON
+from peopleinfo.http.memory_budget import PREVIEWS, Held
 from peopleinfo.http.openapi.import_schemas import ImportPreview, InputWarning, PreviewColumn, PreviewRow
 from peopleinfo.http.openapi.schemas import Reason
 from peopleinfo.http.request_stream import RequestStream
@@ -47,15 +48,16 @@ class ImportPreviewResource:
     async def on_post(self, req: Request, resp: Response) -> None:
         """Respond with the format, the mapping and the first rows as they would be stored."""
         options = import_options(req)
+        held = PREVIEWS.hold(min(req.content_length or _WORKBOOK_SIZE, _WORKBOOK_SIZE))
         body = RequestStream(req, self._body_timeout)
         today = earliest_date(self._target.now())
         run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
-        resp.data = await run(partial(_preview, body, options, today))
+        resp.data = await run(partial(_preview, body, options, today, held))
         resp.content_type = JSON
         resp.set_header("Cache-Control", "private, no-store")
 
 
-def _preview(body: RequestStream, options: ImportOptions, today: date) -> bytes:
+def _preview(body: RequestStream, options: ImportOptions, today: date, held: Held) -> bytes:  # noqa: ARG001 - counts the file
     with tempfile.SpooledTemporaryFile(BODY_SIZE + 1) as file:
         _copy(body, file)
         file.seek(0)

@@ -62,3 +62,5 @@ EXPORTS: Final = Budget(64 * MIB)
 """Exports in progress."""
 EXPORT_SIZE: Final = 3 * MIB
 """Bytes of one export in progress: a page of records and its output."""
+PREVIEWS: Final = Budget(256 * MIB)
+"""Files of previews in progress, in memory or in the temporary folder."""
