@@ -26,6 +26,7 @@ STORE_KINDS = ALL_STORES  # includes the encrypted table, which manages record k
 _VERSION = "FOLD_VERSION"
 _MODULES = (
     "peopleinfo.stores.sqlite.store",
+    "peopleinfo.stores.sqlite.replacements",
     "peopleinfo.stores.sqlite.upsert",
     "peopleinfo.stores.dynamodb.items",
     "peopleinfo.stores.dynamodb.upsert",

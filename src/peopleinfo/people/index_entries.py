@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.people import identifiers, query_dates
-from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import FOLD_VERSION, fold
 from peopleinfo.people.value_cache import ValueCache
 from peopleinfo.people.words import (
@@ -43,6 +42,7 @@ _NUMBER: Final = re.compile(r"\d{1,3}[a-z]?")  # a house number: selects no pers
 _WORD: Final = re.compile(r"[^\t ]+")
 _CJK_PART: Final = re.compile("(?<=[都道府県县市区區町村郡路號号])(?=.)")
 _DIVIDED_POSTCODE: Final = re.compile(r"(?<![\d-])(\d{3}) (\d{2})(?![\d-])|(?<![\d-])(\d{2})-(\d{3})(?![\d-])")
+_FIELD_OF: Final = {"birthdate": "person_birthdate", "address": "person_address"}
 _MAY_DIVIDE: Final = re.compile(r"\d[ -]\d")
 _CACHED: Final = 32_768  # values of each kind
 # Words that most addresses contain. A search compares them, but no entry is stored for them.
@@ -99,13 +99,17 @@ def keys_and_order(data: PersonData, plan: IndexPlan) -> tuple[list[str], str]:
     return list(dict.fromkeys(keys)), _order(surname, given)
 
 
-def have_equal_entries(old: PersonData, new: PersonData, plan: IndexPlan) -> bool:
-    """Return whether two versions of a person have the same indexed values, and so the same entries."""
-    return all(getattr(old, name) == getattr(new, name) for name in FIELDS) and (
-        old.extra == new.extra
-        or [*identifiers.values_of(old.extra, plan.identifiers)]
-        == [*identifiers.values_of(new.extra, plan.identifiers)]
+def plan_of_change(old: PersonData, new: PersonData, plan: IndexPlan) -> IndexPlan:
+    """Return the part of a plan whose entries can differ between two versions of a person."""
+    if (old.person_surname, old.person_name) != (new.person_surname, new.person_name):
+        return plan  # the order of all entries
+    indexes = {name for name, field in _FIELD_OF.items() if getattr(old, field) != getattr(new, field)}
+    has_new_identifiers = old.extra != new.extra and (
+        [*identifiers.values_of(old.extra, plan.identifiers)] != [*identifiers.values_of(new.extra, plan.identifiers)]
     )
+    if not indexes and not has_new_identifiers:
+        return NO_INDEX
+    return plan._replace(indexes=plan.indexes & {*indexes, DUPLICATES})
 
 
 def order_of(data: PersonData) -> str:

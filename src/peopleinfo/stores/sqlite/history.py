@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from peopleinfo.people.history import HistoryLimits
     from peopleinfo.people.person import StoredPerson
 
+    _Numbered = tuple[int, StoredPerson]  # a record after its seq
+
 # An encrypted record stays encrypted with its key: the ciphertext is bound to its version.
 _ARCHIVE: Final = """
     INSERT OR REPLACE INTO history (seq, version, operation, principal, import_id, replaced_at, body)
@@ -65,11 +67,12 @@ class Recorder:
         append_changes(db, people, Operation.CREATED, now)
 
     def replacing(
-        self, db: sqlite3.Connection, seq: int, record: StoredPerson, operation: Operation, now: datetime
+        self, db: sqlite3.Connection, people: Sequence[_Numbered], operation: Operation, now: datetime
     ) -> None:
-        """Record the replacement of a record by its next version. Call this before its row is updated."""
-        self._archive(db, _ARCHIVE, seq, record, now)
-        append_changes(db, [(record.person_id, record.version)], feed_operation(operation), now)
+        """Record the replacement of records by their next versions. Call this before their rows are updated."""
+        self._archive(db, _ARCHIVE, people, now)
+        changes = [(record.person_id, record.version) for _, record in people]
+        append_changes(db, changes, feed_operation(operation), now)
 
     def archive(self, db: sqlite3.Connection, seq: int, version: PersonVersion, current: int, now: datetime) -> None:
         """Store an earlier version of a record whose current version is `current`; its body is in the stored form."""
@@ -79,7 +82,7 @@ class Recorder:
 
     def restoring(self, db: sqlite3.Connection, seq: int, record: StoredPerson, now: datetime) -> None:
         """Record the next version of a person in the trash. Call this before its row in the trash is deleted."""
-        self._archive(db, _ARCHIVE_DELETION, seq, record, now)
+        self._archive(db, _ARCHIVE_DELETION, [(seq, record)], now)
         append_changes(db, [(record.person_id, record.version)], Operation.RESTORED, now)
 
     def deleted(self, db: sqlite3.Connection, seq: int, person_id: str, version: int, now: datetime) -> None:
@@ -87,11 +90,12 @@ class Recorder:
         erase_history(db, seq)
         append_changes(db, [(person_id, version + 1)], Operation.DELETED, now)
 
-    def _archive(self, db: sqlite3.Connection, archive: str, seq: int, record: StoredPerson, now: datetime) -> None:
-        if self._limits.max_versions != 0:
-            db.execute(archive, (milliseconds(now), seq))
-        if self._limits.max_versions is not None:
-            db.execute(_EXCEEDING, (seq, self._limits.oldest_version(record.version)))
+    def _archive(self, db: sqlite3.Connection, archive: str, people: Sequence[_Numbered], now: datetime) -> None:
+        time, limits = milliseconds(now), self._limits
+        if limits.max_versions != 0:
+            db.executemany(archive, [(time, seq) for seq, _ in people])
+        if limits.max_versions is not None:
+            db.executemany(_EXCEEDING, [(seq, limits.oldest_version(record.version)) for seq, record in people])
 
     def read(self, db: sqlite3.Connection, person_id: str, seq: int, after: int, limit: int) -> VersionPage:
         """Return a page of versions; see `VersionReader.read_versions`."""

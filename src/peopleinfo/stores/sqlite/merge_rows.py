@@ -36,6 +36,7 @@ _READ: Final = """
     SELECT version, operation, principal, import_id, body, merge_id, merged_into FROM readable_merged WHERE seq = ?
 """
 _LIVE: Final = "SELECT version, body FROM readable WHERE seq = ?"
+_HAS_LOGS: Final = "SELECT 1 FROM merge_logs LIMIT 1"
 _LOG: Final = "SELECT body FROM readable_logs WHERE seq = ?"
 _MERGES_OF: Final = """
     SELECT body FROM merge_members JOIN merges USING (merge_id) WHERE merge_members.seq = ? ORDER BY merges.n DESC
@@ -72,10 +73,12 @@ class MergeLogs:
             body = self._encryptor.encrypt_log(db, seq, version, body)
         db.execute("INSERT OR REPLACE INTO merge_logs VALUES (?, ?, ?)", (seq, version, body))
 
-    def edited(self, db: sqlite3.Connection, seq: int, version: int, data: PersonData) -> None:
-        """Add the change of a record that created this version, if other records are merged into it."""
-        if log := read_log(db, seq):
-            self.write(db, seq, version, log.edited(data))
+    def edited(self, db: sqlite3.Connection, changes: Iterable[tuple[int, int, PersonData]]) -> None:
+        """Add the changes that created versions of records, if other records are merged into them."""
+        if db.execute(_HAS_LOGS).fetchone():
+            for seq, version, data in changes:
+                if log := read_log(db, seq):
+                    self.write(db, seq, version, log.edited(data))
 
 
 def missing(db: sqlite3.Connection, person_id: str, seq: int) -> PersonNotFound:

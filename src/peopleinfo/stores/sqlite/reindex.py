@@ -50,7 +50,7 @@ class Reindex:
         body, old_key, plan = row
         data = data_of(body)
         key = self._index(data.surname_key)
-        self._entries.replace(db, seq, data, plan, data)
+        self._entries.replace(db, [(seq, data, plan, data)])
         db.execute(_UPDATE, (key, FOLD_VERSION, self._entries.number, seq))
         return (str(old_key), key) if key != old_key else None
 

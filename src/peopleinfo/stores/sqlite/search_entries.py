@@ -11,10 +11,10 @@ from peopleinfo.people.index_entries import (
     IDENTIFIER,
     NAME,
     IndexPlan,
-    have_equal_entries,
     keys_and_order,
     map_words,
     name_of,
+    plan_of_change,
 )
 from peopleinfo.people.person import StoredPerson, decode_fields, split_record
 from peopleinfo.people.similarity import bucket_keys, deletion_keys
@@ -150,15 +150,22 @@ class SearchEntries:
         except StoreDamaged:
             delete_people(db, f"[{seq}]")
         else:
-            self._delete(db, seq, self._indexed(db, data, number))
+            self._delete(db, [(seq, self._indexed(db, data, number))])
 
-    def replace(self, db: sqlite3.Connection, seq: int, old: PersonData, number: int, new: PersonData) -> None:
-        """Replace the entries of a person that was indexed under a plan."""
-        if number == self.number and have_equal_entries(old, new, self.plan):
-            return
-        before, after = self._indexed(db, old, number), self._derive(new, self.plan)
-        self._insert(db, [(seq, after.without(before))])
-        self._delete(db, seq, before.without(after))
+    def replace(self, db: sqlite3.Connection, people: Iterable[tuple[int, PersonData, int, PersonData]]) -> None:
+        """Replace the entries of people: the seq, the old fields, the plan of their entries, and the new fields of each."""
+        added: list[_Indexed] = []
+        removed: list[_Indexed] = []
+        for seq, old, number, new in people:
+            if number == self.number:  # most changes leave the names and their entries as they are
+                plan = plan_of_change(old, new, self.plan)
+                before, after = self._derive(old, plan), self._derive(new, plan)
+            else:
+                before, after = self._indexed(db, old, number), self._derive(new, self.plan)
+            added.append((seq, after.without(before)))
+            removed.append((seq, before.without(after)))
+        self._insert(db, added)
+        self._delete(db, removed)
 
     def _indexed(self, db: sqlite3.Connection, data: PersonData, number: int) -> _Entries:
         if not number:
@@ -215,11 +222,13 @@ class SearchEntries:
         rows = sorted(row for found in unknown for row in self._vocabulary_rows(first[found]))
         insert_rows(db, _INSERT_WORD, rows)
 
-    def _delete(self, db: sqlite3.Connection, seq: int, entries: _Entries) -> None:
-        delete_entries(db, list(zip(*self._rows([(seq, entries)]), strict=True)))
-        for key in entries.keys:
-            if key[0] == NAME and db.execute(_HAS_KEY, (self._stored_key(key),)).fetchone() is None:
-                db.executemany(_DELETE_WORD, self._vocabulary_rows(key[1:]))
+    def _delete(self, db: sqlite3.Connection, people: list[_Indexed]) -> None:
+        rows = sorted(zip(*self._rows(people), strict=True))
+        if rows:
+            delete_entries(db, rows)
+        for word in _words_of(people):
+            if db.execute(_HAS_KEY, (self._stored_key(NAME + word),)).fetchone() is None:
+                db.executemany(_DELETE_WORD, self._vocabulary_rows(word))
 
     def _stored_key(self, key: str) -> str:
         return key[0] + self.code(key[1:]) if self.code else key

@@ -7,11 +7,11 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from peopleinfo.errors import IdentifierConflict, PersonNotFound, StoreUnavailable, VersionConflict
+from peopleinfo.errors import StoreUnavailable
 from peopleinfo.people.folding import FOLD_VERSION
 from peopleinfo.people.history import UPDATED, Operation, Origin
 from peopleinfo.people.import_log import created_batches, updated_batches
-from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, split_record, timestamp
+from peopleinfo.people.person import PersonData, StoredPerson, check_stored, encode_person, timestamp
 from peopleinfo.people.store import Checkpoint, Lease, Page, PurgeResult, ReindexResult
 from peopleinfo.stores.sqlite import batches
 from peopleinfo.stores.sqlite.api_keys import SqliteApiKeyStore
@@ -30,6 +30,7 @@ from peopleinfo.stores.sqlite.merges import SqliteMerges
 from peopleinfo.stores.sqlite.paging import SEQ_SIZE, find_page, parse_position, position_after, scan_page
 from peopleinfo.stores.sqlite.person_seqs import PersonSeqs
 from peopleinfo.stores.sqlite.reindex import INDEXED_BY, Keys, Reindex, data_of
+from peopleinfo.stores.sqlite.replacements import Change, Replacer
 from peopleinfo.stores.sqlite.search_index import SqliteSearchIndex
 from peopleinfo.stores.sqlite.trash import SqliteTrash
 from peopleinfo.stores.sqlite.upsert import Upsert, latest_versions
@@ -108,6 +109,7 @@ class SqliteStore:
         self.matches = SqliteMatchIndex(self._in_thread, writer, self.search)
         self.archive = SqliteVersionArchive(self._in_thread, seqs.of_all, writer, encryptor, recorder.limits, now)
         self._logs = MergeLogs(encryptor)
+        self._replacer = Replacer(encryptor, recorder, entries, self._logs, now)
         self._eraser = Eraser(writer, recorder, entries, now, encrypted=encryptor is not None)
         self.trash = SqliteTrash(
             writer,
@@ -133,7 +135,7 @@ class SqliteStore:
             entries=self._entries,
             eraser=self._eraser,
             logs=self._logs,
-            replace=self._replace,
+            replace=self._replacer.replace,
         )
 
     async def get(self, person_id: str) -> StoredPerson:
@@ -172,7 +174,8 @@ class SqliteStore:
     ) -> StoredPerson:
         seq = self._seqs.of(person_id)
         return await self._writer.run(
-            lambda db: self._replace(db, seq, person_id, details, expected, origin), size=batches.variable_size(details)
+            lambda db: self._replacer.replace(db, seq, person_id, details, expected, origin),
+            size=batches.variable_size(details),
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
@@ -241,15 +244,14 @@ class SqliteStore:
     ) -> list[ReplaceOutcome]:
         seqs = self._seqs.of_all([current.person_id for _, current in replacements])
 
+        changes = [
+            Change(seq, current.person_id, data, current.version)
+            for seq, (data, current) in zip(seqs, replacements, strict=True)
+        ]
+
         def change(db: sqlite3.Connection) -> list[ReplaceOutcome]:
             check_not_undone(db, origin.import_id)
-            outcomes: list[ReplaceOutcome] = []
-            for seq, (data, current) in zip(seqs, replacements, strict=True):
-                try:
-                    outcomes.append(self._replace(db, seq, current.person_id, data, current.version, origin))
-                # Raised before the first write of the record.
-                except (PersonNotFound, VersionConflict, IdentifierConflict) as error:
-                    outcomes.append(error)
+            outcomes = self._replacer.replace_all(db, changes, origin)
             updated = [(one.person_id, one.version) for one in outcomes if isinstance(one, StoredPerson)]
             record_imported(db, origin.import_id, updated_batches(updated))
             return outcomes
@@ -293,11 +295,11 @@ class SqliteStore:
             for person in upsert.updates:
                 key, seq, fold, version, body = person.row
                 _, old, plan = batches.read_expected(db, person.key[0], seq, None)
-                self._entries.replace(db, seq, data_of(old), plan, data_of(body))
+                self._entries.replace(db, [(seq, data_of(old), plan, data_of(body))])
                 if self._encryptor:
                     key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
-                self._recorder.replacing(db, seq, StoredPerson(*person.key, body), Operation.UPDATED, now)
-                self._logs.edited(db, seq, version, data_of(person.row[-1]))
+                self._recorder.replacing(db, [(seq, StoredPerson(*person.key, body))], Operation.UPDATED, now)
+                self._logs.edited(db, [(seq, version, data_of(person.row[-1]))])
                 db.execute(_UPDATE, (key, fold, version, body, *UPDATED, self._entries.number, seq))
             return len(upsert.inserts) + len(upsert.updates)
 
@@ -381,20 +383,3 @@ class SqliteStore:
             rows = self._encryptor.encrypt_new(db, rows)
         # Sorted in the order of the file.
         batches.insert_rows(db, _INSERT, [(*row, *origin[1:], self._entries.number) for row in sorted(rows)])
-
-    def _replace(
-        self, db: sqlite3.Connection, seq: int, person_id: str, details: PersonData, expected: int, origin: Origin
-    ) -> StoredPerson:
-        version, body, plan = batches.read_expected(db, person_id, seq, expected)
-        old, given = split_record(StoredPerson(person_id, version, body))
-        at = timestamp(now := self._now())
-        record = encode_person(person_id, version + 1, details, created_at=given["created_at"], updated_at=at)
-        key, body = details.surname_key, record.body
-        if self._encryptor:
-            key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, record.version, body)
-        self._entries.check_unique(db, seq, details)
-        self._recorder.replacing(db, seq, record, origin.operation, now)
-        self._entries.replace(db, seq, old, plan, details)
-        db.execute(_UPDATE, (key, FOLD_VERSION, record.version, body, *origin, self._entries.number, seq))
-        self._logs.edited(db, seq, record.version, details)
-        return record

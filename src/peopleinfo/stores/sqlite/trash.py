@@ -90,7 +90,7 @@ class SqliteTrash:
             version, body, plan = batches.read_expected(db, person_id, seq, expected)
             now = self._now()
             _, record = self._next(StoredPerson(person_id, version, body), deleted_at or now)
-            self._recorder.replacing(db, seq, record, Operation.DELETED, now)
+            self._recorder.replacing(db, [(seq, record)], Operation.DELETED, now)
             self._entries.remove(db, seq, body, plan)
             db.execute("DELETE FROM people WHERE seq = ?", (seq,))
             times = milliseconds(deleted_at or now), milliseconds(expires_at)

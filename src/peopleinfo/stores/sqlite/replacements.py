@@ -1,0 +1,129 @@
+"""Replacements of records in the current transaction. Each statement changes all records of a batch: most of its cost is that of a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflict
+from peopleinfo.people.folding import FOLD_VERSION
+from peopleinfo.people.person import PersonData, StoredPerson, encode_person, split_record, timestamp
+from peopleinfo.stores.sqlite.merge_rows import missing
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from peopleinfo.people.history import Origin
+    from peopleinfo.people.store import ReplaceOutcome
+    from peopleinfo.stores.sqlite.history import Recorder
+    from peopleinfo.stores.sqlite.merge_rows import MergeLogs
+    from peopleinfo.stores.sqlite.person_keys import EncryptingWriter
+    from peopleinfo.stores.sqlite.search_entries import SearchEntries
+
+_BATCH: Final = 500  # records in memory at a time
+_READ: Final = "SELECT seq, surname_key, version, body, plan FROM readable WHERE seq IN"
+_SET: Final = "fold = ?, version = ?, body = ?, operation = ?, principal = ?, import_id = ?, plan = ? WHERE seq = ?"
+_UPDATE: Final = f"UPDATE people SET {_SET}"  # noqa: S608 - constants; leaves the row where it is
+_MOVE: Final = f"UPDATE people SET surname_key = ?, {_SET}"  # noqa: S608
+_Row = tuple[int, str, int, bytes, int]
+
+
+class Change(NamedTuple):
+    """The new fields of a record, and the version that the client has read."""
+
+    seq: int
+    person_id: str
+    data: PersonData
+    expected: int
+
+
+class _Replaced(NamedTuple):
+    change: Change
+    old: PersonData
+    old_key: str
+    plan: int
+    record: StoredPerson
+
+
+class Replacer:
+    """Replaces records."""
+
+    def __init__(
+        self,
+        encryptor: EncryptingWriter | None,
+        recorder: Recorder,
+        entries: SearchEntries,
+        logs: MergeLogs,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._encryptor = encryptor
+        self._recorder = recorder
+        self._entries = entries
+        self._logs = logs
+        self._now = now
+
+    def replace(
+        self, db: sqlite3.Connection, seq: int, person_id: str, details: PersonData, expected: int, origin: Origin
+    ) -> StoredPerson:
+        """Replace one record. Raises PersonNotFound, VersionConflict and IdentifierConflict, before the first write."""
+        (outcome,) = self._replace(db, [Change(seq, person_id, details, expected)], origin)
+        if isinstance(outcome, StoredPerson):
+            return outcome
+        raise outcome
+
+    def replace_all(self, db: sqlite3.Connection, changes: Sequence[Change], origin: Origin) -> list[ReplaceOutcome]:
+        """Replace records, and return for each the new record or why it is not changed. No record may occur twice."""
+        # A unique identifier is compared with those of the records before it.
+        size = 1 if self._entries.plan.unique else _BATCH
+        return [
+            outcome
+            for start in range(0, len(changes), size)
+            for outcome in self._replace(db, changes[start : start + size], origin)
+        ]
+
+    def _replace(self, db: sqlite3.Connection, changes: Sequence[Change], origin: Origin) -> list[ReplaceOutcome]:
+        at = timestamp(now := self._now())
+        query = f"{_READ} ({', '.join('?' * len(changes))})"
+        rows: dict[int, _Row] = {row[0]: row for row in db.execute(query, [change.seq for change in changes])}
+        outcomes: list[ReplaceOutcome] = []
+        replaced: list[_Replaced] = []
+        for change in changes:
+            try:
+                replaced.append(self._replaced(db, change, rows.get(change.seq), at))
+            except (PersonNotFound, VersionConflict, IdentifierConflict) as error:
+                outcomes.append(error)
+            else:
+                outcomes.append(replaced[-1].record)
+        self._recorder.replacing(db, [(one.change.seq, one.record) for one in replaced], origin.operation, now)
+        self._entries.replace(db, [(one.change.seq, one.old, one.plan, one.change.data) for one in replaced])
+        self._update(db, replaced, origin)
+        self._logs.edited(db, [(one.change.seq, one.record.version, one.change.data) for one in replaced])
+        return outcomes
+
+    def _replaced(self, db: sqlite3.Connection, change: Change, row: _Row | None, at: str) -> _Replaced:
+        if row is None:
+            raise missing(db, change.person_id, change.seq)
+        _, key, version, body, plan = row
+        if version != change.expected:
+            raise VersionConflict(change.person_id, actual=version)
+        old, given = split_record(StoredPerson(change.person_id, version, body))
+        self._entries.check_unique(db, change.seq, change.data)
+        record = encode_person(
+            change.person_id, version + 1, change.data, created_at=given["created_at"], updated_at=at
+        )
+        return _Replaced(change, old, key, plan, record)
+
+    def _update(self, db: sqlite3.Connection, replaced: Sequence[_Replaced], origin: Origin) -> None:
+        updated, moved = [], []
+        for change, _, old_key, _, record in replaced:
+            key, seq, version, body = change.data.surname_key, change.seq, record.version, record.body
+            if self._encryptor:
+                key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
+            values = (FOLD_VERSION, version, body, *origin, self._entries.number, seq)
+            if key == old_key:
+                updated.append(values)
+            else:
+                moved.append((key, *values))
+        db.executemany(_UPDATE, updated)
+        db.executemany(_MOVE, moved)
