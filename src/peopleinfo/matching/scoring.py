@@ -38,9 +38,7 @@ MIN_PROBABLE: Final = dict(GRADES)["probable"]
 _STRAIGHT: Final = 8  # bits of names in their own fields that make a swap implausible
 _SWAPPABLE: Final = ("exact", "near")
 _CLEAR_ORDER: Final = 2  # bits by which one order of name and surname is more plausible than the other
-_OTHER_NAME: Final = ("differs", "second")
 _SAME_BIRTHDATE: Final = ("exact", "swapped", "near")
-_OTHER_BIRTHDATE: Final = ("differs", "day")
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -61,8 +59,8 @@ class Evidence(msgspec.Struct, frozen=True):
 class Score(NamedTuple):
     """The evidence of a pair, and whether it may be certain.
 
-    A pair may be certain only with the same first name and birthdate, or with the same identifier and no different first name or birthdate.
-    Twins called Marina and Martina have all else in common, and so have a father and his son of one name without birthdates.
+    A pair may be certain only with the same first name and birthdate. Twins called Marina and Martina have all else in common, and so have a
+    father and his son of one name without birthdates: also the telephone and the mail address of the family.
     """
 
     evidence: tuple[Evidence, ...]
@@ -105,12 +103,9 @@ def score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
         evidence.append(_birthdate(birthdate, placeholder))
     if address := field_comparison.addresses(p, q, frequencies.common_words):
         evidence.append(_evidence("person_address", address, ADDRESS[address]))
-    identifiers = _identifiers(p, q)
     same_birthdate = birthdate in _SAME_BIRTHDATE and not placeholder
-    identified = _is_identified(evidence, identifiers)
-    other_person = p.generation != q.generation or birthdate in _OTHER_BIRTHDATE
-    reliable = not other_person and ((same_name and same_birthdate) or identified)
-    return Score((*evidence, *identifiers), reliable)
+    reliable = same_name and same_birthdate and p.generation == q.generation
+    return Score((*evidence, *_identifiers(p, q)), reliable)
 
 
 def best_score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
@@ -130,12 +125,6 @@ def are_relatives(evidence: tuple[Evidence, ...]) -> bool:
     agreements = {item.field: item.agreement for item in evidence}
     fields = ("person_name", "person_surname", "person_address")
     return tuple(map(agreements.get, fields)) == ("differs", "exact", "same")
-
-
-def _is_identified(evidence: list[Evidence], identifiers: list[Evidence]) -> bool:
-    """Return whether an identifier is equal and the first names are not different."""
-    other_name = evidence and evidence[0].field == "person_name" and evidence[0].agreement in _OTHER_NAME
-    return not other_name and any(item.agreement == "same" for item in identifiers)
 
 
 def _evidence(field: str, agreement: str, weights: Weights, frequency: float = 1.0) -> Evidence:
