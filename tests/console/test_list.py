@@ -228,6 +228,12 @@ def unsorted_surname(client: httpx.Client, size: str, request: pytest.FixtureReq
     return surname
 
 
+def test_list_is_in_alphabetical_order_by_default(page: Page, unsorted_surname: str) -> None:
+    page.goto(f"/console#q={unsorted_surname}&whole=on")
+    expect(page.locator(".who")).to_have_text([f"{unsorted_surname}, {name}" for name in ("Anna", "Bea", "Čeněk")])
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+
+
 def test_list_is_sorted_by_the_chosen_order_and_the_address_keeps_it(page: Page, unsorted_surname: str) -> None:
     page.goto(f"/console#q={unsorted_surname}&whole=on")
     page.get_by_text("Columns", exact=True).click()

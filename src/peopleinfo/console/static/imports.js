@@ -40,11 +40,13 @@ async function load() {
   $("tbody", table).append(...page.imports.map(counted).map(row));
   $("#more").hidden = !cursor;
   $("#none").hidden = $("tbody", table).children.length > 0;
+  $("#list").hidden = !$("#none").hidden;
 }
 
 function confirmUndo(one) {
   const dialog = $("#confirm");
-  put("#confirm-text", `${nameOf(one)}: ${people(one.created)} will be deleted, and ${people(one.updated)} will have their earlier details again.`);
+  const effects = [one.created && `${people(one.created)} will be deleted`, one.updated && `${people(one.updated)} will have their earlier details again`];
+  put("#confirm-text", `${nameOf(one)}: ${effects.filter(Boolean).join(", and ") || "no person will change"}.`);
   dialog.returnValue = "";
   dialog.onclose = () => dialog.returnValue && undo(one);
   dialog.showModal();

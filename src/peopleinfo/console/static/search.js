@@ -84,7 +84,8 @@ async function search() {
   }
 }
 
-const sortOrder = () => form.elements.sort.value;
+/** The chosen order, by default the best match first for any text, else A to Z unless the server cannot sort. */
+const sortOrder = () => form.elements.sort.value || (!filter.q && orders.has("name") ? "name" : "");
 /** Whether the server returns the people in the order of the list. */
 const isInOrder = () => orders.has(sortOrder()) && !filter.q;
 const query = () => ({ ...filter, ...(isInOrder() && { sort: sortOrder() }), limit: sortOrder() && !isInOrder() ? SORT_LIMIT : LIMIT });
