@@ -29,7 +29,7 @@ def command_line_option(name: str, value: str) -> str:
 class Columns(NamedTuple):
     """The names of columns, each unique, and the indices of those that give a field.
 
-    `whole` is a column of whole names: it is divided if `is_divided`, with two surnames if `has_two_surnames`; otherwise it replaces
+    `whole` is a column of whole names: it is divided if `is_divided`, with `surname_count` surnames; otherwise it replaces
     missing names. `birth_parts` are the columns
     of year, month and day. `other_surname` is the column of the surname in rows without one.
     """
@@ -41,7 +41,7 @@ class Columns(NamedTuple):
     is_divided: bool = False
     birth_parts: tuple[int | None, int | None, int | None] | None = None
     other_surname: int | None = None
-    has_two_surnames: bool = False
+    surname_count: int = 1
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
@@ -99,8 +99,8 @@ class ColumnMapping:
             is_divided, whole = True, name[0]
             del fields["person_name"], fields["person_surname"]
         is_family_first = headings.is_family_first(names, whole)
-        has_two = whole is not None and headings.has_two_surnames(names[whole])
-        return Columns(tuple(names), fields, whole, is_family_first, is_divided, parts, guess.other_surname, has_two)
+        count = 1 if whole is None else headings.surname_count(names[whole])
+        return Columns(tuple(names), fields, whole, is_family_first, is_divided, parts, guess.other_surname, count)
 
     def dates(self, sample: Iterable[str] = (), heading: str = "") -> DateReader:
         """Return the reader of birthdates, which guesses their format from the column. Raises InvalidInput."""

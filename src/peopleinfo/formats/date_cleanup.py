@@ -35,7 +35,7 @@ _DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"),
 _PROTECTED: Final = re.compile(r"'(?=\d)|=\"(?=[^\"]*\"$)")
 _PART: Final = r"(\d{1,4}|[?xX_*]{1,4})"
 _UNKNOWN_PARTS: Final = re.compile(rf"{_PART}([-/.]){_PART}(?:\2{_PART})?", re.ASCII)
-_YEAR_SUFFIX: Final = re.compile(r"(?<=\d{4})\s*(?:г|р)(?:\.|ода|оку)?$")  # noqa: RUF001
+_YEAR_SUFFIX: Final = re.compile(r"(?<=\d{4})\s*(?:г|р|r)(?:\.|ода|оку)?$")  # noqa: RUF001
 # Words before a birthdate, and a day of the week after it.
 _BORN: Final = re.compile(
     r"(?:\*|(?:born|geb\.?|geboren|née?|nato|nata|f\.|ur\.|nar\.)\s(?:on|am|le|il)?)\s*(?=\d)", re.IGNORECASE

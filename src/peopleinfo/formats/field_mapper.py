@@ -99,9 +99,7 @@ class FieldMapper:
         return ()
 
     def _divide(self, data: dict[str, Any], text: str) -> None:
-        names = divide(
-            text, is_family_first=self._columns.is_family_first, has_two_surnames=self._columns.has_two_surnames
-        )
+        names = divide(text, is_family_first=self._columns.is_family_first, surname_count=self._columns.surname_count)
         data.update({field: name for field, name in zip(_NAMES, names, strict=True) if name})
 
     @staticmethod

@@ -57,3 +57,5 @@ DAY_FIRST: Final = frozenset(
 )  # fmt: skip
 # Languages of countries where people have the surnames of both parents.
 TWO_SURNAMES: Final = frozenset(("es", "ca", "gl"))
+# Languages in which a particle at the start of a name would be a surname: Vietnamese Lê.
+NO_PARTICLES: Final = frozenset(("vi", "zh", "ja", "ko", "hu", "th", "id", "ms", "km"))

@@ -10,7 +10,16 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.formats.date_orders import NOTATION
-from peopleinfo.formats.heading_words import DAY_FIRST, GROUPS, KINDS, OF, OTHER_SUBJECT, QUESTION, TWO_SURNAMES
+from peopleinfo.formats.heading_words import (
+    DAY_FIRST,
+    GROUPS,
+    KINDS,
+    NO_PARTICLES,
+    OF,
+    OTHER_SUBJECT,
+    QUESTION,
+    TWO_SURNAMES,
+)
 from peopleinfo.people.fields import FIELDS
 from peopleinfo.people.folding import fold
 
@@ -104,6 +113,12 @@ def is_name(heading: str) -> bool:
     return found is not None and found.name in ("given", "family", "family_first_part", "family_second_part")
 
 
+def is_heading(text: str) -> bool:
+    """Return whether a text is a usual heading of names or of birthdates, with exact letters."""
+    found = role(text) if _exact(text) in _exact_headings() else None
+    return found is not None and found.name in ("given", "family", "whole", "birthdate")
+
+
 def _part_of_date(heading: str) -> Role | None:
     """Return the role of a heading such as `Date of birth (day)`."""
     words = _WORD.findall(heading)
@@ -150,10 +165,12 @@ def usual_order(heading: str) -> str | None:
     return "dmy" if found and found.language in DAY_FIRST else None
 
 
-def has_two_surnames(heading: str) -> bool:
-    """Return whether people have two surnames in the language of a heading of whole names."""
+def surname_count(heading: str) -> int:
+    """Return how many surnames people have in the language of a heading of whole names; 0 if surnames have no particles."""
     found = role(heading)
-    return found is not None and found.language in TWO_SURNAMES and found.name in ("whole", "whole_family_first")
+    if found is None or found.language in NO_PARTICLES:
+        return 0
+    return 2 if found.language in TWO_SURNAMES and found.name in ("whole", "whole_family_first") else 1
 
 
 def keys_by_field() -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.bulk.rows import InvalidRow, SkippedRow
+from peopleinfo.formats.headings import is_heading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +42,16 @@ def no_person(cells: Sequence[str], width: int) -> SkippedRow | InvalidRow | Non
     first, *others = texts
     if _TOTAL.fullmatch(first.rstrip(" :=.")) and all(map(_NUMBER.fullmatch, others)):
         return SkippedRow("the row is a total")
-    if others or width == 1:
-        return None
-    if _COUNT.fullmatch(first) or _PAGE.fullmatch(first):
+    if len(others) <= 1 and is_heading(first):
+        return InvalidRow("looks like a heading, not a person: a table needs one row with all headings")
+    return None if others or width == 1 else _note(first)
+
+
+def _note(text: str) -> SkippedRow | InvalidRow | None:
+    """Return the reason why the only text of a row is no name, or None."""
+    if _COUNT.fullmatch(text) or _PAGE.fullmatch(text):
         return SkippedRow("the row states the number of rows or of a page")
-    if _NOTE.match(first):
+    if _NOTE.match(text):
         return InvalidRow(
             "looks like a note, not a person: it has text in one cell only. Remove the row, or fill in another cell"
         )

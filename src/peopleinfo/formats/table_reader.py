@@ -95,7 +95,9 @@ class Table:
             else:
                 data, errors = map_cells(cells)
                 name, surname = data.get("person_name"), data.get("person_surname")
-                if (name or surname) and (is_divided or not name or not surname or surname[0] in SEPARATORS):
+                if (name or surname) and (
+                    is_divided or not name or not surname or surname[0] in SEPARATORS or name[0].isdigit()
+                ):
                     yield Row(line, no_person(cells, width) or data, cells, errors)
                 else:
                     yield Row(line, data, cells, errors)

@@ -32,6 +32,7 @@ _TITLES: Final = _SUFFIXES | {
     "msc",
     "rn",
 }
+_MIN_CAPITALS: Final = 3  # letters of a surname in capital letters in front of a given name
 _COMMA: Final = re.compile(r"\s*[,，、]\s*")
 _REMARK: Final = re.compile(r"[(\[\"“„]")
 # Names of registers: `HARTE*IDA MAY/` (INSEE), `Ida May /Harte/` (GEDCOM), `Harte^Ida^May` (HL7, DICOM).
@@ -50,10 +51,11 @@ class Names(NamedTuple):
     family: str
 
 
-def divide(text: str, *, is_family_first: bool = False, has_two_surnames: bool = False) -> Names:
+def divide(text: str, *, is_family_first: bool = False, surname_count: int = 1) -> Names:
     """Divide a whole name: at its comma, else before the last word and the particles in front of it.
 
-    A name of one word, also one in Chinese letters without a blank, is a given name. `has_two_surnames` is true where people have two.
+    A name of one word, also one in Chinese letters without a blank, is a given name. `surname_count` is 2 where people have two surnames, and
+    0 where a name that starts with the surname does not start with particles. A surname in capital letters may be in front.
     """
     text = text.strip()
     for notation in _NOTATIONS:
@@ -61,23 +63,30 @@ def divide(text: str, *, is_family_first: bool = False, has_two_surnames: bool =
             return Names(*(_SEPARATORS.sub(" ", match[part]).strip() for part in ("given", "family")))
     whole, *rest = _COMMA.split(text, maxsplit=1)
     if not (rest and whole and rest[0]):
-        return _divide_words(text, is_family_first=is_family_first, has_two_surnames=has_two_surnames)
+        return _divide_words(text, surname_count, is_family_first=is_family_first)
     if _letters(rest[0]) not in _TITLES:
         return Names(rest[0], whole)
-    given, family = _divide_words(whole, is_family_first=is_family_first, has_two_surnames=has_two_surnames)
+    given, family = _divide_words(whole, surname_count, is_family_first=is_family_first)
     return Names(given, f"{family}, {rest[0]}") if family else Names(text, "")
 
 
-def _divide_words(text: str, *, is_family_first: bool, has_two_surnames: bool) -> Names:
+def _divide_words(text: str, surname_count: int, *, is_family_first: bool) -> Names:
     words = text.split()
     if len(words) <= 1:
         return Names(text, "")
-    count = 2 if has_two_surnames and len(words) > 2 else 1  # noqa: PLR2004
-    if is_family_first:
-        end = _surname_end(words, count)
+    count = surname_count if len(words) > 2 else min(surname_count, 1)  # noqa: PLR2004
+    end = _capitals(words) or (_surname_end(words, count) if is_family_first else 0)
+    if end:
         return Names(" ".join(words[end:]), " ".join(words[:end]))
-    start = _surname_start(words, count)
+    start = _surname_start(words, max(count, 1))
     return Names(" ".join(words[:start]), " ".join(words[start:]))
+
+
+def _capitals(words: list[str]) -> int:
+    """Return the number of words in capital letters in front of others, as in `VAN DER BERG Piet`; 0 for initials such as JP."""
+    end = next((at for at, word in enumerate(words) if not word.isupper()), 0)
+    is_surname = end and any(len(word) >= _MIN_CAPITALS for word in words[:end])
+    return end if is_surname and not any(map(str.isupper, words[end:])) else 0
 
 
 def _letters(text: str) -> str:
@@ -100,7 +109,7 @@ def _surname_end(words: list[str], count: int) -> int:
     """Return the index after the first surnames and the particles in front of them."""
     end = 0
     for _ in range(count):
-        while count > 1 and end < len(words) - 2 and words[end].lower() in _PARTICLES:
+        while end < len(words) - 2 and words[end].lower() in _PARTICLES:
             end += 1
         end += 1
-    return min(end, len(words) - 1)
+    return min(max(end, 1), len(words) - 1)
