@@ -39,9 +39,11 @@ def load(path: Path) -> PeopleSet:
     return people_set(path.stem, rows)
 
 
-def people_set(name: str, rows: list[dict[str, str]]) -> PeopleSet:
+def people_set(name: str, rows: list[dict[str, str]], identifiers: tuple[str, ...] = ()) -> PeopleSet:
     truth = _true_pairs([row["entity"] for row in rows])
-    return PeopleSet(name, [prepare(row) for row in rows], [row.get("family", "") for row in rows], truth)
+    return PeopleSet(
+        name, [prepare(row, identifiers=identifiers) for row in rows], [row.get("family", "") for row in rows], truth
+    )
 
 
 def _true_pairs(entities: list[str]) -> set[Pair]:

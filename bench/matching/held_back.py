@@ -23,7 +23,7 @@ from bench.matching import households
 from bench.matching.evaluation import quality
 from peopleinfo.matching.match_record import prepare
 
-_FIELDS = ("person_name", "person_surname", "person_birthdate", "person_address")
+_FIELDS = ("person_name", "person_surname", "person_birthdate", "person_address", "phone")
 _BATCH, _PAGE, _TIMEOUT = 100, 1_000, 300
 _GRADES = ("certain", "probable")
 

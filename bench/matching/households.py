@@ -111,6 +111,8 @@ def _records(chance: random.Random, person: Person, names: Names) -> Iterator[di
             "person_surname": family_name,
             "person_birthdate": born,
             "person_address": "" if chance.random() < 0.05 else address,
+            # Half of the households have a telephone, which all members give.
+            "phone": f"+1 212 555 {person.family % 10_000:04}" if person.family % 2 else "",
             # The columns that the peers compare.
             "given_name": given,
             "surname": family_name,

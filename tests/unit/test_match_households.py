@@ -18,9 +18,9 @@ NAMES = Names(
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("relatives", [0.05, 1.5])
-def test_relatives_in_households_are_never_certain(seed: int, relatives: float) -> None:
-    people = people_set("households", rows(seed, FAMILIES, NAMES))
+@pytest.mark.parametrize(("relatives", "identifiers"), [(0.05, ()), (1.5, ()), (0.05, ("phone",))])
+def test_relatives_in_households_are_never_certain(seed: int, relatives: float, identifiers: tuple[str, ...]) -> None:
+    people = people_set("households", rows(seed, FAMILIES, NAMES), identifiers)
     judged = judge(people, list(find(people, Hasher(b"0" * 32)).kinds))
     families = int((relatives * (len(people.records) + 1_000) - 1_500) / 2)
     counts = judged.frequencies.counts._replace(relatives=families)
