@@ -96,7 +96,8 @@ class MergeArchive(MergeReader):
 
     async def _move(self, merge: MergeRecord, merged: list[_Merged], writes: list[Json], survivor: ItemKey) -> bool:
         """Run the writes of a merge, and move its merged records; return False if one of them has changed."""
-        changes = await self._feed.announce([one.change for one in merged])
+        markers = [item for one in merged for item in one.indexed.items]
+        changes = await self._feed.announce([one.change for one in merged], more=markers)
         for one in merged:
             item = merged_item(one.found, survivor, merge.survivor.person_id, merge.merge_id)
             writes += [*removal_writes(one.found), {"Put": {"Item": item}}]

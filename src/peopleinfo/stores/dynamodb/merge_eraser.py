@@ -66,9 +66,8 @@ class MergeEraser(MergeReader):
         home = merged.home
         body = await self._format.body(home, merged.item)
         before = (data_of(body), merged.item) if body is not None else None
-        indexed = self._entries.change(
-            home, merged.version + 1, before, None
-        )  # an interrupted merge may have left entries
+        # An interrupted merge may have left entries.
+        indexed = self._entries.change(home, merged.version + 1, before, None, erases=True)
         marker = self._versions.marker(home, person_id) | self._entries.marked(indexed)
         change = self._announcement(home, person_id, merged.version + 2, Operation.DELETED, merged.item)
         changes = await self._feed.announce([change], more=[marker])

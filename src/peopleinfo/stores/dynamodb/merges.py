@@ -123,7 +123,9 @@ class DynamoDBMerges(MergeArchive, MergeEraser):
         more, obsolete = await self._versions.archive(found.home, found.version, survivor.record.body, found.item)
         indexed = self._entries.change(found.home, version, (data_of(survivor.record.body), found.item), data)
         removed = [self._removed(each) for each in merged]
-        changes = await self._feed.announce(announced, more=[*more, *indexed.items], obsolete=obsolete)
+        all_indexed = [indexed, *removed]
+        more += [item for each in all_indexed for item in each.items]
+        changes = await self._feed.announce(announced, more=more, obsolete=obsolete)
         record = reencoded(survivor.record, version, timestamp(moment(changes[0].time)), data.to_dict())
         target = self._item_keys.rekeyed(found.home, data.surname_key)
         write_id = secrets.token_bytes(8)
@@ -145,15 +147,15 @@ class DynamoDBMerges(MergeArchive, MergeEraser):
                 await self._entries.add_words([indexed])
                 done = await transact(self._table, writes)
         except (IdentifierConflict, IdentifierPending):
-            await self._undo_entries(indexed)
+            await self._undo_all(all_indexed)
             raise
         if not done:
             await self._feed.withdraw(changes)
-            await self._undo_entries(indexed)
+            await self._undo_all(all_indexed)
             await self._erase_unless_kept(*homes)
             return None
         with non_atomic_writes():
-            for change in (indexed, *removed):
+            for change in all_indexed:
                 await self._entries.finish(change)
         return record
 

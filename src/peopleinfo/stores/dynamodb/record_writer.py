@@ -109,7 +109,7 @@ class RecordWriter(TableWriter):
     async def _removed_entries(self, found: Located) -> IndexChange:
         body = await self._format.body(found.home, found.item)
         before = (data_of(body), found.item) if body is not None else None
-        return self._entries.change(found.home, found.version + 1, before, None)
+        return self._entries.change(found.home, found.version + 1, before, None, erases=True)
 
     async def _update_in_place(
         self, home: ItemKey, item_key: ItemKey, data: PersonData, record: StoredPerson, made: Item, log: list[Json]

@@ -87,9 +87,12 @@ class SearchEntries:
         return "fold" in item and item.get(INDEXED) != self.indexed[INDEXED]
 
     def change(
-        self, home: ItemKey, version: int, before: tuple[PersonData, Item] | None, after: PersonData | None
+        self, home: ItemKey, version: int, before: Current | None, after: PersonData | None, *, erases: bool = False
     ) -> IndexChange:
-        """Return the change of the entries by the write of a version; `before` is the current record with its item, if any."""
+        """Return the change of the entries by the write of a version; `before` is the current record, if any.
+
+        A write that `erases` the record has its own marker.
+        """
         old = self._rows_of(home, *before) if before is not None else {}
         new = self._layout.rows(after, self.plan, home) if after is not None else {}
         added = {key: word for key, word in new.items() if key not in old}
@@ -100,9 +103,9 @@ class SearchEntries:
         stored = {*added, *(key for key in new if has_new_values and is_identifier(key))}
         items: list[Item] = [key.key | written for key in stored]
         start = self._start_item(after) if after is not None else None
-        marker = _new_marker(home) if before is not None and after is not None and (added or removed) else None
+        marker = _new_marker(home) if before is not None and not erases and (added or removed) else None
         if marker is not None:
-            items.append(marker.key | written | _positions({**added, **removed}))
+            items.insert(0, marker.key | written | _positions({**added, **removed}))  # in the first batch
         return IndexChange(home, version, items, added, removed, start, marker)
 
     async def add_words(self, changes: Iterable[IndexChange]) -> None:

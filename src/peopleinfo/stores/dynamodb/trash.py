@@ -208,6 +208,7 @@ class DynamoDBTrash(TableWriter):
             is_done = await transact(self._table, [*writes, *add_writes(home, item)], responses)
         if not is_done:
             await self._feed.withdraw([new.change])
+            await self._undo_entries(new.indexed)
             return False
         with non_atomic_writes():  # no search returns an entry that remains
             await self._entries.finish(new.indexed)
@@ -245,7 +246,9 @@ class DynamoDBTrash(TableWriter):
         change = self._announcement(home, person_id, version, Operation.DELETED, deleted.item)
         body = await self._format.body(home, deleted.item)
         before = (data_of(body), deleted.item) if body is not None else None
-        indexed = self._entries.change(home, version, before, None)  # an interrupted deletion may have left entries
+        indexed = self._entries.change(
+            home, version, before, None, erases=True
+        )  # an interrupted deletion may have left entries
         marker = self._versions.marker(home, person_id, merged) | self._entries.marked(indexed)
         changes = await self._feed.announce([change], more=[marker])
         async with self._feed.writing(changes):
