@@ -33,11 +33,11 @@ RESPELLED = (
 def people(count: int, seed: int = 7) -> Iterator[PersonData]:
     """Yield people; a third of the surnames are drawn evenly, so that the tail is long."""
     chance = random.Random(seed)
-    surnames, frequencies = _frequencies("dist.all.last")
-    women, men = _frequencies("dist.female.first"), _frequencies("dist.male.first")
+    surnames, shares = frequencies("dist.all.last")
+    women, men = frequencies("dist.female.first"), frequencies("dist.male.first")
     names, weights = women[0] + men[0], women[1] + men[1]
     given = chance.choices(names, weights, k=count)
-    frequent = chance.choices(surnames, frequencies, k=count)
+    frequent = chance.choices(surnames, shares, k=count)
     for number in range(count):
         surname = frequent[number] if chance.random() > 1 / 3 else chance.choice(surnames)
         if chance.random() < DOUBLE:
@@ -73,7 +73,8 @@ def respelled(word: str, chance: random.Random) -> str:
     return word
 
 
-def _frequencies(file: str) -> tuple[list[str], list[float]]:
+def frequencies(file: str) -> tuple[list[str], list[float]]:
+    """Return the names of a file of the package `names` and their shares, the most common first."""
     spec = find_spec("names")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("the package names is missing: run `make .venv/ready-to-bench`")

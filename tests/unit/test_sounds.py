@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peopleinfo.people.nicknames import are_nicknames, related_names
+from peopleinfo.people.nicknames import are_nicknames, familiar_names, related_names
 from peopleinfo.people.sounds import SOUND_LENGTH, sound
 
 
@@ -50,6 +50,14 @@ def test_short_form_is_a_nickname_in_both_directions(a: str, b: str) -> None:
 @pytest.mark.parametrize(("a", "b"), [("marina", "martina"), ("william", "william"), ("bill", "anna"), ("", "anna")])
 def test_other_names_are_no_nicknames(a: str, b: str) -> None:
     assert not are_nicknames(a, b)
+
+
+@pytest.mark.parametrize(
+    ("short", "name"), [("milli", "amelia"), ("mandey", "amanda"), ("amelia", "milly"), ("bob", "rob")]
+)
+def test_familiar_names_include_other_spellings_of_an_ending(short: str, name: str) -> None:
+    assert name in familiar_names(short)
+    assert short not in familiar_names(short)
 
 
 def test_every_related_name_is_folded_and_related_back() -> None:
