@@ -1,7 +1,8 @@
 """How much does an unauthenticated client slow down other clients?
 
 The attacker sends each kind of data as fast as the server reads it, over 1 and then 40 connections. A second client requests `/status`.
-The table shows its p99 before and during the attack, in wall time and in CPU time of the server, and the memory growth of the server.
+The table shows its p99 before and during the attack, in wall time and in CPU time of the server, the share of a core that the server
+used during the attack, and its memory growth. On a busy machine, only the share is reliable.
 The server has its own CPU; the clients share the other one. `ABUSE_SECONDS=30 python -m bench abuse` sets the duration per kind.
 """
 
@@ -37,16 +38,16 @@ _FORM += b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 def main() -> None:
     """Print a row per kind of data and number of connections."""
-    columns = ("attack", "p99 idle", "p99 attacked", "CPU idle", "CPU attacked", "ratio", "MB growth")
+    columns = ("attack", "p99 idle", "p99 attacked", "CPU idle", "CPU attacked", "ratio", "CPU share", "MB growth")
     table = Table(f"/status during an attack, ms, {SECONDS:g} s each", *columns)
     for connections in (1, MANY):
         for kind in _kinds():
             with tempfile.TemporaryDirectory() as folder, _serving(folder) as server:
-                idle, attacked, growth = uvloop.run(_measured(server, kind, connections))
+                idle, attacked, share, growth = uvloop.run(_measured(server, kind, connections))
             title = f"{kind}, {connections} connection{'s' * (connections > 1)}"
             ratio = f"{attacked.cpu / idle.cpu:.1f}"
             figures = (f"{seconds * 1e3:.2f}" for seconds in (idle.wall, attacked.wall, idle.cpu, attacked.cpu))
-            table.row(title, *figures, ratio, f"{growth:.0f}")
+            table.row(title, *figures, ratio, f"{share:.0%}", f"{growth:.0f}")
 
 
 class Latency(NamedTuple):
@@ -93,20 +94,22 @@ def _kinds() -> dict[str, Attack]:
     }
 
 
-async def _measured(server: Server, kind: str, connections: int) -> tuple[Latency, Latency, float]:
-    """Return the latency of /status before and during the attack, and the peak memory growth in megabytes."""
+async def _measured(server: Server, kind: str, connections: int) -> tuple[Latency, Latency, float, float]:
+    """Return the latency of /status before and during the attack, the used share of a core, and the peak memory growth in megabytes."""
     quiet = await _p99(server)
     before = most = server.megabytes
     abuser = multiprocessing.get_context("spawn").Process(target=_abuse, args=(server.port, kind, connections))
     abuser.start()
     await asyncio.sleep(1)  # until the attack has started
+    began, worked = time.perf_counter(), server.cpu()
     watch = asyncio.ensure_future(_p99(server))
     while not watch.done():
         most = max(most, server.megabytes)
         await asyncio.sleep(0.05)
+    share = (server.cpu() - worked) / (time.perf_counter() - began)
     abuser.kill()
     abuser.join()
-    return quiet, watch.result(), most - before
+    return quiet, watch.result(), share, most - before
 
 
 async def _p99(server: Server) -> Latency:
