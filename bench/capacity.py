@@ -228,7 +228,24 @@ DynamoDB Local reports these units for a record of about 400 bytes and one shard
 
 ## Search index
 
-The table above has the units without the search index. A person has an entry for each word of the names, for the birthdate, for each identifier and for each word of the address except house numbers and words such as street. Each entry costs a creation one write unit: for example 3 for a surname, a first name and a birthdate, 3 for `12 Baker Street, Springfield 62701`, and 2 for a mail address and a phone number. A new name adds three units (one in an encrypted table without `?index=prefix`), and a change adds one for each entry that it stores or deletes. A creation also reads one unit for each name, to find out whether it is new. In a table of 120,000 people with the names of a census, new names add 0.7 units to a creation on average (0.24 with hashes). `PEOPLEINFO_SEARCH_INDEXES` and `PEOPLEINFO_IDENTIFIERS` switch indexes off: with `PEOPLEINFO_SEARCH_INDEXES=names,birthdate` and no identifiers, a creation costs 3.7 further units. An entry takes about 100 bytes.
+The table above has the units without the search index. A person has an entry for each word of the names, for the birthdate, for each identifier and for each word of the address except house numbers and words such as street. Each entry costs a creation one write unit: for example 3 for a surname, a first name and a birthdate, 3 for `12 Baker Street, Springfield 62701`, and 2 for a mail address and a phone number. A new name adds three units (one in an encrypted table without `?index=prefix`), and a change adds one for each entry that it stores or deletes, and about four for a marker of these entries. A creation also reads one unit for each name, to find out whether it is new. In a table of 120,000 people with the names of a census, new names add 0.7 units to a creation on average (0.24 with hashes). `PEOPLEINFO_SEARCH_INDEXES` and `PEOPLEINFO_IDENTIFIERS` switch indexes off: with `PEOPLEINFO_SEARCH_INDEXES=names,birthdate` and no identifiers, a creation costs 3.7 further units. An entry takes about 100 bytes.
+
+Measured write units of a creation with known names, with the record, its prefix index and the feed (3 units):
+
+| `PEOPLEINFO_SEARCH_INDEXES` | `PEOPLEINFO_IDENTIFIERS` | names and birthdate | with an address | with an address, mail and phone |
+|---|---|---|---|---|
+| none | none | 3 | 3 | 3 |
+| `names` | none | 5 | 5 | 5 |
+| `names,birthdate` | none | 6 | 6 | 6 |
+| `names,birthdate,address` | none | 6 | 9 | 9 |
+| `names,birthdate,address` | `email,phone` | 6 | 9 | 11 |
+| `duplicates` | none | 5 | 7 | 7 |
+| `duplicates` | `email,phone` | 5 | 7 | 11 |
+| `names,birthdate,duplicates` | none | 8 | 10 | 10 |
+| `names,birthdate,address,duplicates` | none | 8 | 13 | 13 |
+| `names,birthdate,address,duplicates` (default) | `email,phone` (default) | 8 | 13 | 17 |
+
+A creation with `duplicates=report` writes the same units. It reads about 10 units for a person with all values, and one for each candidate. [ADR 16](adr/0016-search-index.md) explains why each value costs a unit.
 
 A search queries at most 40 keys. It takes about half a read unit for each key with few entries, and one for every 4 KB of entries otherwise.
 
