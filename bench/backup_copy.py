@@ -44,10 +44,10 @@ def main(size: int = 1_000_000, *turns: str) -> None:
         print(f"{'people':>10} {'command':22} {'killed':>6} {'people/s':>9} {'peak MB':>8}", flush=True)
         for turn in turns or ("0", str(KILLS)):
             kills = int(turn) if turn != DYNAMODB else 0
-            for told, command in _commands(turn, folder, source):
-                killed, seconds, peak, said = _run(command, kills, seconds_at_most=size / 60_000)
-                digests.add(re.findall(r"digest ([0-9a-f]{64})", said)[-1])
-                print(f"{size:10,} {told:22} {killed:6} {size / seconds:9,.0f} {peak / 1024:8.0f}", flush=True)
+            for title, command in _commands(turn, folder, source):
+                killed, seconds, peak, errors = _run(command, kills, seconds_at_most=size / 60_000)
+                digests.add(re.findall(r"digest ([0-9a-f]{64})", errors)[-1])
+                print(f"{size:10,} {title:22} {killed:6} {size / seconds:9,.0f} {peak / 1024:8.0f}", flush=True)
         print("all checksums are equal" if len(digests) == 1 else f"CHECKSUMS DIFFER: {digests}")
 
 
@@ -82,11 +82,11 @@ def _run(arguments: list[str], kills: int, *, seconds_at_most: float) -> tuple[i
             time.sleep(chance.uniform(0.5, 1 + seconds_at_most))
             os.kill(process.pid, signal.SIGKILL)  # send_signal would poll the process and take its exit status
         assert process.stderr
-        said = process.stderr.read()
+        errors = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         if status == 0:
-            return number, time.perf_counter() - began, usage.ru_maxrss, said
-    raise RuntimeError(f"{arguments} ended with {status}: {said}")
+            return number, time.perf_counter() - began, usage.ru_maxrss, errors
+    raise RuntimeError(f"{arguments} ended with {status}: {errors}")
 
 
 if __name__ == "__main__":

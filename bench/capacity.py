@@ -123,8 +123,8 @@ def _find(store: Store, surname_key: str) -> Awaitable[Any]:
 
 async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], times: int) -> Units:
     """Return the units that DynamoDB reports for an operation on several records."""
-    told = {"read": 0.0, "write": 0.0}
-    consumed = metrics.record_capacity
+    totals = {"read": 0.0, "write": 0.0}
+    record_capacity = metrics.record_capacity
 
     def note(action: str, answer: dict[str, Any]) -> None:
         capacity = answer.get("ConsumedCapacity") or ()
@@ -134,22 +134,22 @@ async def _units(store: Store, operation: Callable[[Store], Awaitable[Any]], tim
             else "read"
         )
         units = sum(one.get("CapacityUnits", 0) for one in ([capacity] if isinstance(capacity, dict) else capacity))
-        told[kind] += units / 2 if action == "TransactWriteItems" else units  # docs/dynamodb-emulators.md
+        totals[kind] += units / 2 if action == "TransactWriteItems" else units  # docs/dynamodb-emulators.md
 
     metrics.record_capacity = note
     try:
         await operation(store)
     finally:
-        metrics.record_capacity = consumed
-    return Units(told["read"] / times, told["write"] / times)
+        metrics.record_capacity = record_capacity
+    return Units(totals["read"] / times, totals["write"] / times)
 
 
 def hits(rate: float) -> float:
     """Return the cache hit ratio of reads by surname at a rate per second, with the distribution of real surnames."""
     weights = [1 / (rank + 10) for rank in range(SURNAMES)]
     whole = sum(weights)
-    asked = (rate * CACHE_SECONDS * weight / whole for weight in weights)
-    return sum(weight / whole * one / (1 + one) for weight, one in zip(weights, asked, strict=True))
+    expected = (rate * CACHE_SECONDS * weight / whole for weight in weights)
+    return sum(weight / whole * one / (1 + one) for weight, one in zip(weights, expected, strict=True))
 
 
 def throttled(writes: float, shards: int, chance: random.Random) -> float:

@@ -43,8 +43,8 @@ def main() -> list[Table]:
             ("read by surname (2 or 3 people)", [f"/v1/people?surname={_rare()}"]),
             ("list of 100", [f"/v1/people?surname={surname(0)}&limit=100"]),
         ):
-            asked = [request("GET", path, key=stored.key) for path in paths]
-            _row(table, title, asked, get(one, paths[0], key=stored.key), one, two)
+            queries = [request("GET", path, key=stored.key) for path in paths]
+            _row(table, title, queries, get(one, paths[0], key=stored.key), one, two)
         mixed = list(mix(stored.ids, stored.key))
         creation = request("POST", "/v1/people", json.dumps(next(people(1, seed=9))).encode(), key=stored.key)
         for title, requests, count in (("mixed: 95 % reads, surnames as common as real ones", mixed, REQUESTS // 4),
@@ -69,10 +69,10 @@ def mix(ids: list[str], key: str) -> Iterator[bytes]:
             yield request("GET", f"/v1/people?surname={person['person_surname']}&limit=10", key=key)
 
 
-def _row(table: Table, title: str, asked: list[bytes], answer: bytes, one: Server, two: Server) -> None:
+def _row(table: Table, title: str, queries: list[bytes], answer: bytes, one: Server, two: Server) -> None:
     with bare(answer, "asgi") as asgi, bare(answer) as falcon:
         contenders = (asgi, falcon, one, two)
-        rounds = [[microseconds(server, asked, REQUESTS) for server in contenders] for _ in range(ROUNDS)]
+        rounds = [[microseconds(server, queries, REQUESTS) for server in contenders] for _ in range(ROUNDS)]
     columns = [list(column) for column in zip(*rounds, strict=True)]
     first, second, third, fourth = map(spread, columns)
     table.row(title, first, second, third, f"{ratio(columns[2], columns[1]):.2f}", fourth)

@@ -39,7 +39,7 @@ def main() -> list[Table]:
         most = f"/v1/people?surname={surname(0)}&limit={LIMIT}"
         first = f"/v1/people?surname={COMMON}&limit={LIMIT}"
         rare = [f"/v1/people?surname={person['person_surname']}&limit={LIMIT}" for person in people(500, seed=3)]
-        asked: dict[str, list[list[str]]] = {
+        queries: dict[str, list[list[str]]] = {
             "read by id": [[f"/v1/people/{person_id}" for person_id in one.ids] for one in filled],
             f"search by surname, at most {LIMIT}": [rare, rare],
             f"first page of a surname of {BEARERS:,}": [[first], [first]],
@@ -49,7 +49,7 @@ def main() -> list[Table]:
         table = Table(
             "µs of CPU per request, by number of records", "request", *(f"{size:,} stored" for size in SIZES), "ratio"
         )
-        for title, paths in asked.items():
+        for title, paths in queries.items():
             requests = [
                 [request("GET", path, key=one.key) for path in each] for each, one in zip(paths, filled, strict=True)
             ]

@@ -49,10 +49,10 @@ def main() -> None:
 def _started(engine: Engine) -> Iterator[tuple[float, int]]:
     """Run a container; yield the seconds until its first response, and its process id."""
     port = free_port()
-    begun = perf_counter()
+    started = perf_counter()
     with engine.container("service", *settings(port), "--volume=/data") as container:
         wait_until(lambda: is_ready(f"http://127.0.0.1:{port}"), "the service does not respond")
-        yield perf_counter() - begun, int(engine.inspect("container", container)["State"]["Pid"])
+        yield perf_counter() - started, int(engine.inspect("container", container)["State"]["Pid"])
 
 
 def _held(process: int) -> int:

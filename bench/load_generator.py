@@ -121,9 +121,9 @@ async def _at_rate(port: int, requests: list[bytes], rate: float, count: int) ->
     traffic = _Traffic(count, loop.create_future())
     for _ in range(MANY):
         await loop.create_connection(lambda: _Connection(traffic), "127.0.0.1", port)
-    begun = perf_counter()
+    started = perf_counter()
     for number in range(count):
-        due = begun + number / rate
+        due = started + number / rate
         while perf_counter() < due:  # noqa: ASYNC110 - the clock of the loop has milliseconds, which is too coarse
             await asyncio.sleep(0)
         traffic.send(requests[number % len(requests)], due)
@@ -141,17 +141,17 @@ class _Traffic:
         self._idle: list[_Connection] = []
         self._waiting: deque[tuple[bytes, float]] = deque()
 
-    def send(self, asked: bytes, due: float) -> None:
+    def send(self, message: bytes, due: float) -> None:
         """Send a request as soon as a connection is free."""
         if self._idle:
-            self._idle.pop().ask(asked, due)
+            self._idle.pop().send_message(message, due)
         else:
-            self._waiting.append((asked, due))
+            self._waiting.append((message, due))
 
     def is_idle(self, connection: "_Connection") -> None:
         """Give a connection to the next waiting request."""
         if self._waiting:
-            connection.ask(*self._waiting.popleft())
+            connection.send_message(*self._waiting.popleft())
         else:
             self._idle.append(connection)
 
@@ -174,9 +174,9 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._traffic.is_idle(self)
 
-    def ask(self, asked: bytes, due: float) -> None:
+    def send_message(self, message: bytes, due: float) -> None:
         self._due = due
-        self._transport.write(asked)
+        self._transport.write(message)
 
     def data_received(self, data: bytes) -> None:
         self._answer += data

@@ -147,7 +147,7 @@ def commits(since: str | None, root: Path = ROOT) -> list[Commit]:
     ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if ran.returncode:
         sys.exit(f"git-cliff: {ran.stderr.strip()}")
-    read = {told["id"]: told for release in json.loads(ran.stdout) for told in release["commits"]}
+    read = {fields["id"]: fields for release in json.loads(ran.stdout) for fields in release["commits"]}
     graph = git("rev-list", "--topo-order", "--reverse", "--parents", f"{since}..HEAD" if since else "HEAD", root=root)
     return [_commit(sha, len(parents), read[sha]) for sha, *parents in map(str.split, graph.splitlines())]
 
@@ -164,7 +164,7 @@ def what_counts(history: list[Commit]) -> list[Commit]:
     return [commit for commit in history if commit.sha not in gone]
 
 
-def _commit(sha: str, parents: int, told: dict[str, object]) -> Commit:
-    message = str(told["raw_message"])
-    kind = message.partition(":")[0].partition("(")[0].rstrip("!").lower() if told["conventional"] else None
-    return Commit(sha, message, kind, bool(told["conventional"] and told["breaking"]), parents)
+def _commit(sha: str, parents: int, fields: dict[str, object]) -> Commit:
+    message = str(fields["raw_message"])
+    kind = message.partition(":")[0].partition("(")[0].rstrip("!").lower() if fields["conventional"] else None
+    return Commit(sha, message, kind, bool(fields["conventional"] and fields["breaking"]), parents)

@@ -189,8 +189,8 @@ def _values(where: str, old: Json, new: Json, *, wider: Json, narrower: Json, se
 
 
 def _types(schema: Json) -> frozenset[str]:
-    told = schema.get("type", ())
-    types = frozenset((told,) if isinstance(told, str) else told) or _TYPES
+    declared = schema.get("type", ())
+    types = frozenset((declared,) if isinstance(declared, str) else declared) or _TYPES
     return types | {"integer"} if "number" in types else types
 
 

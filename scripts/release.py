@@ -76,12 +76,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Commit and tag the next release, without a push.")
     parser.add_argument("--version", help="write this pre-release version, without a commit")
     parser.add_argument("--notes", action="store_true", help="only print the changelog section of the latest version")
-    asked = parser.parse_args()
-    if asked.notes:
+    arguments = parser.parse_args()
+    if arguments.notes:
         print(notes())
-    elif asked.version:
-        stamp(asked.version)
-        print(asked.version)
+    elif arguments.version:
+        stamp(arguments.version)
+        print(arguments.version)
     elif version := next_release():
         release(str(version))
         print(version)

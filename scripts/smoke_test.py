@@ -28,9 +28,9 @@ def look(url: str, version: str | None) -> None:
     status, body = _get(f"{url}/status")
     if status != HTTPStatus.OK:
         raise DoesNotWork(f"/status responds {status}")
-    told = json.loads(body)
-    if version and told.get("version") != version:
-        raise DoesNotWork(f"the version is {told.get('version')}, not {version}")
+    report = json.loads(body)
+    if version and report.get("version") != version:
+        raise DoesNotWork(f"the version is {report.get('version')}, not {version}")
     status, _ = _get(f"{url}/v1/people?limit=1")
     if status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise DoesNotWork(f"/v1/people responds {status} to a request without credentials")
@@ -66,12 +66,12 @@ def main() -> None:
     parser.add_argument("--version", help="the version that must run")
     patience = float(os.environ.get("SMOKE_SECONDS", "120"))
     parser.add_argument("--seconds", type=float, default=patience, help="timeout in seconds (or SMOKE_SECONDS)")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        wait(asked.url.rstrip("/"), asked.version, seconds=asked.seconds)
+        wait(arguments.url.rstrip("/"), arguments.version, seconds=arguments.seconds)
     except DoesNotWork as error:
         sys.exit(str(error))
-    print(f"{asked.url} works")
+    print(f"{arguments.url} works")
 
 
 if __name__ == "__main__":

@@ -46,10 +46,10 @@ def test_each_id_has_its_own_result_in_order(client: httpx.Client, surname: str)
         client.post("/v1/people", json={"person_surname": surname, "number": number}).json() for number in range(3)
     ]
     ids = [person["person_id"] for person in people]
-    asked = [ids[2], UNKNOWN, ids[0], "no id", ids[2]]
+    requested = [ids[2], UNKNOWN, ids[0], "no id", ids[2]]
     for _ in range(2):  # a cache then contains the records
-        results = get_many(client, *asked)
-        assert [result["person_id"] for result in results] == asked
+        results = get_many(client, *requested)
+        assert [result["person_id"] for result in results] == requested
         assert statuses(results) == [200, 404, 200, 404, 200]
         assert results[0] == {"person_id": ids[2], "status": 200, "etag": '"1"', "person": people[2]}
         assert results[1]["problem"]["type"] == "urn:peopleinfo:problem:person-not-found"

@@ -61,9 +61,9 @@ class Account:
         """Apply a stack and return the number of resources that its plan announced. Raises Failed."""
         self._run(stack, "init", "-input=false")
         self._run(stack, "plan", "-input=false", "-out=made", *self._variables(stack))
-        said = self._run(stack, "apply", "-input=false", "made")
-        found = re.search(r"Apply complete! Resources: (\d+) added, 0 changed, 0 destroyed", said)
-        assert found, said[-2000:]
+        output = self._run(stack, "apply", "-input=false", "made")
+        found = re.search(r"Apply complete! Resources: (\d+) added, 0 changed, 0 destroyed", output)
+        assert found, output[-2000:]
         return int(found[1])
 
     def resources(self, stack: str) -> list[str]:
@@ -74,9 +74,9 @@ class Account:
 
     def changes(self, stack: str) -> list[str]:
         """Return what another plan would change. Raises Failed."""
-        said = self._run(stack, "plan", "-input=false", *self._variables(stack))
-        changes = [" ".join(found.groups()) for found in _CHANGE.finditer(said)]
-        assert changes or "No changes." in said, said[-2000:]
+        output = self._run(stack, "plan", "-input=false", *self._variables(stack))
+        changes = [" ".join(found.groups()) for found in _CHANGE.finditer(output)]
+        assert changes or "No changes." in output, output[-2000:]
         return changes
 
     def destroy(self, stack: str) -> None:

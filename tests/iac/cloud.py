@@ -101,8 +101,8 @@ class Cloud:
     def _secrets_of_template(self, values: dict[str, Any]) -> None:
         for resource in json.loads(values["template_body"])["Resources"].values():
             if resource["Type"] == "AWS::SecretsManager::Secret":
-                asked = resource["Properties"]
-                self._secret({"name": asked["Name"]}, asked["GenerateSecretString"]["PasswordLength"])
+                properties = resource["Properties"]
+                self._secret({"name": properties["Name"]}, properties["GenerateSecretString"]["PasswordLength"])
 
     def _role(self, values: dict[str, Any]) -> None:
         self.service("iam").create_role(RoleName=values["name"], AssumeRolePolicyDocument=values["assume_role_policy"])

@@ -174,7 +174,7 @@ class Principal:
 
     def may(self, action: str, resource: str, **context: Any) -> bool:
         """Decide a request; condition keys are given without regard to case."""
-        asked = EvalContext(
+        evaluation = EvalContext(
             principal_arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/people-info-qa/task",
             principal_type="AssumedRole",
             principal_account=ACCOUNT,
@@ -185,7 +185,7 @@ class Principal:
             secure_transport=True,
             service_context={key.lower(): value for key, value in context.get("context", {}).items()},
         )
-        return bool(evaluate(asked, self._policies, *self._limits).decision == "Allow")
+        return bool(evaluate(evaluation, self._policies, *self._limits).decision == "Allow")
 
     def allows(self, request: Request) -> bool:
         return self.may(request.action, request.resource, context=dict(request.context))
@@ -216,7 +216,7 @@ def trusts(resources: Resources, task: str, subject: str) -> bool:
     """Return whether a workflow's role accepts a token of GitHub with this subject."""
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
     issuer = "token.actions.githubusercontent.com"
-    asked = EvalContext(
+    evaluation = EvalContext(
         principal_arn=provider,
         principal_type="FederatedUser",
         principal_account=ACCOUNT,
@@ -226,4 +226,4 @@ def trusts(resources: Resources, task: str, subject: str) -> bool:
         service_context={f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject},
     )
     policy = resources[f'aws_iam_role.workflow["{task}"]']["assume_role_policy"]
-    return bool(evaluate_trust_policy(policy, provider, asked))
+    return bool(evaluate_trust_policy(policy, provider, evaluation))

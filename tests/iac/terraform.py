@@ -54,9 +54,9 @@ class Stacks:
     def resources(self, stack: str) -> Resources:
         """Return the resources of a stack in `qa`: the state after the first run of its contract test, with mocked values."""
         if stack not in self._states:
-            told = self._contract(self.initialised(stack))
-            self._states[stack] = _state(told)
-            plan = told["test_plan", "applied_again_it_changes_nothing"]["test_plan"]
+            reports = self._contract(self.initialised(stack))
+            self._states[stack] = _state(reports)
+            plan = reports["test_plan", "applied_again_it_changes_nothing"]["test_plan"]
             self._changes[stack] = [
                 one["address"] for one in plan["resource_changes"] if one["change"]["actions"] != ["no-op"]
             ]
@@ -64,8 +64,8 @@ class Stacks:
 
     def profiles(self, stack: str) -> dict[str, Resources]:
         """Return the resources of a stack in each profile: the states after the runs of its profile test."""
-        told = self._told(self.initialised(stack), "profiles")
-        return {profile: _state(told, profile) for profile in ("small", "standard", "prod")}
+        reports = self._reports(self.initialised(stack), "profiles")
+        return {profile: _state(reports, profile) for profile in ("small", "standard", "prod")}
 
     def resources_in(self, folder: Path) -> Resources:
         """Return the same for a changed copy of a stack."""
@@ -77,9 +77,9 @@ class Stacks:
             for file in (folder / "tests").glob("*.tftest.hcl")
             if "applied_again_it_changes_nothing" in file.read_text()
         )
-        return self._told(folder, name)
+        return self._reports(folder, name)
 
-    def _told(self, folder: Path, name: str) -> dict[tuple[str, str | None], Any]:
+    def _reports(self, folder: Path, name: str) -> dict[tuple[str, str | None], Any]:
         (test,) = (folder / "tests").glob(f"{name}.tftest.hcl")
         done = self.run(folder, "test", "-json", "-verbose", f"-filter=tests/{test.name}")
         assert done.returncode == 0, done.stdout[-2000:]
@@ -109,8 +109,8 @@ class Stacks:
         )
 
 
-def _state(told: dict[tuple[str, str | None], Any], run: str = "by_default") -> Resources:
-    root = told["test_state", run]["test_state"]["root_module"]
+def _state(reports: dict[tuple[str, str | None], Any], run: str = "by_default") -> Resources:
+    root = reports["test_state", run]["test_state"]["root_module"]
     modules = [root, *root.get("child_modules", ())]
     return {one["address"]: one["values"] for module in modules for one in module["resources"]}
 

@@ -115,8 +115,8 @@ def test_service_runs_on_the_resources_of_the_stacks(cloud: Cloud, api: dict[str
                 while "hit" not in client.get(made.headers["Location"]).headers.get("Cache-Status", ""):
                     pass  # a new cache stores nothing at first
     # The service has initialized the empty table.
-    told = _command("store", "check", "--store-url", store, "--encryption", key)
-    assert {line.split()[0] for line in told.splitlines()} == {"ok"}, told
+    output = _command("store", "check", "--store-url", store, "--encryption", key)
+    assert {line.split()[0] for line in output.splitlines()} == {"ok"}, output
 
 
 def _command(*words: str) -> str:

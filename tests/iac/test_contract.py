@@ -70,6 +70,6 @@ def test_every_parameter_that_is_read_is_used() -> None:
 def test_readme_lists_the_readers_of_each_parameter() -> None:
     table = dict(_ROW.findall((IAC / "README.md").read_text()))
     assert set(table) == published()
-    for name, said in table.items():
-        assert set(re.findall(r"`\w+_iac`", said)) == readers().get(name, set()), name
-        assert said.strip(), f"no stack reads {name}"
+    for name, consumers in table.items():
+        assert set(re.findall(r"`\w+_iac`", consumers)) == readers().get(name, set()), name
+        assert consumers.strip(), f"no stack reads {name}"

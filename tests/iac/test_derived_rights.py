@@ -370,9 +370,9 @@ def of_the_traffic_role(stacks: Stacks) -> list[Request]:
 def test_service_role_allows_its_calls_within_the_boundary(role: str, calls: Any, stacks: Stacks) -> None:
     boundary = stacks.resources("basic_iac")["aws_iam_policy.boundary"]["policy"]
     principal = Principal([stacks.resources("app_iac")[f"aws_iam_role_policy.{role}"]["policy"]], boundary)
-    asked = calls(stacks)
-    assert [str(one) for one in asked if not principal.allows(one)] == []
-    assert principal.granted() == {one.action for one in asked}
+    needed = calls(stacks)
+    assert [str(one) for one in needed if not principal.allows(one)] == []
+    assert principal.granted() == {one.action for one in needed}
 
 
 def test_boundary_reaches_no_other_environment(stacks: Stacks) -> None:

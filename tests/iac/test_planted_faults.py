@@ -123,8 +123,8 @@ def test_planted_faults_are_detected(stacks: Stacks, planted: list[Fault], tmp_p
     tests = sorted({fault.test for fault in planted})
     done = stacks.run(folder, "test", *(f"-filter=tests/{test}.tftest.hcl" for test in tests))
     assert done.returncode == 1, done.stdout
-    told = " ".join(_QUOTED.sub("", done.stdout).split())
-    unnoticed = [fault.name for fault in planted if fault.says not in told]
+    output = " ".join(_QUOTED.sub("", done.stdout).split())
+    unnoticed = [fault.name for fault in planted if fault.says not in output]
     assert unnoticed == [], done.stdout
 
 

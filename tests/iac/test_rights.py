@@ -63,7 +63,7 @@ class Role:
         self._limits = [[parse_policy_document(boundary["policy"])]] if boundary else []
 
     def may(self, action: str, resource: str, **context: Any) -> bool:
-        asked = EvalContext(
+        evaluation = EvalContext(
             principal_arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/people-info-qa/task",
             principal_type="AssumedRole",
             principal_account=ACCOUNT,
@@ -74,7 +74,7 @@ class Role:
             secure_transport=True,
             service_context=context.get("context", {}),
         )
-        return bool(evaluate(asked, self._policies, *self._limits).decision == "Allow")
+        return bool(evaluate(evaluation, self._policies, *self._limits).decision == "Allow")
 
 
 @pytest.fixture
@@ -152,9 +152,9 @@ async def everything(store: Store) -> None:
     await store.find(person_filter(surname_prefix="sec"), after=None, limit=10)
     await scan_all(store)
     await store.create_many([person_data("Third"), person_data("Fourth")])
-    begun = Checkpoint(b"i" * 32)
+    started = Checkpoint(b"i" * 32)
     await store.create_many(
-        [person_data("Fifth")], checkpoint=(begun, Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d" * 32))
+        [person_data("Fifth")], checkpoint=(started, Checkpoint(b"i" * 32, rows=1, stored=1, digest=b"d" * 32))
     )
     await store.read_checkpoint(b"i" * 32)
     await store.delete(moved.person_id)

@@ -135,7 +135,7 @@ async def test_repeated_copy_stores_each_record_once_after_any_failed_request(
     failure: str,
 ) -> None:
     monkeypatch.setattr("peopleinfo.bulk.copy.PAGE_SIZE", 2)
-    monkeypatch.setattr("peopleinfo.bulk.copy.RETRY_SECONDS", 0)
+    monkeypatch.setattr("peopleinfo.bulk.copy.RETRY_TIMEOUT", 0)
     expected: list[str] = []
     for number in itertools.count():
         async with open_sqlite(tmp_path / f"source{number}.db", now=clock.now) as source:

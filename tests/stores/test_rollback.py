@@ -178,7 +178,7 @@ async def test_repeated_copy_or_restore_stores_each_record_once_after_any_failed
 ) -> None:
     monkeypatch.setattr("peopleinfo.bulk.copy.PAGE_SIZE", 2)
     monkeypatch.setattr("peopleinfo.bulk.restore._BATCH_ROWS", 2)
-    monkeypatch.setattr("peopleinfo.bulk.copy.RETRY_SECONDS", 0)
+    monkeypatch.setattr("peopleinfo.bulk.copy.RETRY_TIMEOUT", 0)
     connection = make_writer_fail(store)
     expected: list[str] = []
     for number in itertools.count():

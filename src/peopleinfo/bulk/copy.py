@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE_SIZE: Final = 2_000  # records read and stored at a time; at most 128 MB
-RETRY_SECONDS: Final = 60.0  # a new table is throttled while it scales up
+RETRY_TIMEOUT: Final = 60.0  # seconds; a new table is throttled while it scales up
 _FIRST_DELAY: Final = 0.1  # seconds; doubles at each retry
 _MAX_DELAY: Final = 5.0
 _TRASH_PAGE: Final = 100  # people
@@ -177,8 +177,8 @@ class StoreCopy:
 
 
 async def retry_while_unavailable(operation: Callable[[], Awaitable[T]]) -> T:
-    """Retry an idempotent operation while the store is unavailable. Raises StoreUnavailable after `RETRY_SECONDS`."""
-    deadline = monotonic() + RETRY_SECONDS
+    """Retry an idempotent operation while the store is unavailable. Raises StoreUnavailable after `RETRY_TIMEOUT`."""
+    deadline = monotonic() + RETRY_TIMEOUT
     delay = _FIRST_DELAY
     while True:
         try:

@@ -32,7 +32,7 @@ class ImportFile(NamedTuple):
 UNKNOWN_FILE: Final = ImportFile()
 
 
-class ImportRecord:
+class ImportEntryWriter:
     """Writes the entry of one import. Each run of a resumed import writes the same entry."""
 
     def __init__(self, log: ImportLog, secret: bytes, operation_id: bytes | None, started_at: str) -> None:
@@ -56,7 +56,7 @@ class ImportRecord:
         await self._log.start_import(entry)
 
     async def finish(self, file: ImportFile) -> None:
-        """Complete the entry, or delete it if the import changed nobody."""
+        """Complete the entry, or delete it if the import changed no person."""
         counts = await count_people(self._log, self.import_id)
         if counts == ImportCounts():
             await self._log.delete_import(self.import_id)

@@ -80,14 +80,14 @@ class ImportUndo:
         async for batch in iter_batches(self._log, import_id):
             if batch.outcome is None:
                 yield await self._undo_batch(import_id, batch, principal)
-        await self._forget_checkpoint(entry)
+        await self._delete_checkpoint(entry)
         counts = await count_people(self._log, import_id)
         await self._change(msgspec.structs.replace(entry, counts=counts), ImportState.UNDONE)
 
     async def _change(self, entry: ImportEntry, state: ImportState) -> None:
         await self._log.update_import(msgspec.structs.replace(entry, state=state), expected=_ALL_STATES)
 
-    async def _forget_checkpoint(self, entry: ImportEntry) -> None:
+    async def _delete_checkpoint(self, entry: ImportEntry) -> None:
         """Let the file of an interrupted import be imported again from its start."""
         if entry.operation_id and entry.state is not ImportState.FINISHED:
             checkpoint = await self._store.read_checkpoint(entry.operation_id)

@@ -11,7 +11,7 @@ import msgspec
 
 from peopleinfo.bulk.existing_records import ExistingRecords
 from peopleinfo.bulk.identifier_keys import identifier_keys
-from peopleinfo.bulk.import_log_entry import UNKNOWN_FILE, ImportFile, ImportRecord
+from peopleinfo.bulk.import_log_entry import UNKNOWN_FILE, ImportEntryWriter, ImportFile
 from peopleinfo.bulk.keyed_updates import Updates, keyed_row
 from peopleinfo.bulk.row_decisions import Decision
 from peopleinfo.bulk.row_duplicates import queue, row_duplicates, with_ids
@@ -90,7 +90,7 @@ class Importer:
         self._options = options
         self._principal = principal
         self._file = file
-        self._record: ImportRecord | None = None  # set by the first change
+        self._entry: ImportEntryWriter | None = None  # set by the first change
         self._updates = Updates(target.store, options.mode)
         self._existing: ExistingRecords | None = None
         self._unique: UniqueRows | None = None
@@ -152,8 +152,8 @@ class Importer:
         """
         if self._rows < (await self._resume()).rows:
             raise IdempotencyKeyConflict
-        if self._record:
-            await self._record.finish(self._file._replace(digest=digest) if digest else self._file)
+        if self._entry:
+            await self._entry.finish(self._file._replace(digest=digest) if digest else self._file)
         if forget and self._id and not self._dry_run:
             await self._target.store.delete_checkpoint(self._stored)
 
@@ -232,16 +232,16 @@ class Importer:
     async def _start(self, decisions: list[Decision]) -> bytes | None:
         """Return the id of the import, None without a log. The first rows that may change people start the import."""
         log = None if self._dry_run else self._target.log
-        if log and not self._record and any(one.may_change for one in decisions):
+        if log and not self._entry and any(one.may_change for one in decisions):
             if self._id and self._stored == Checkpoint(self._id):
                 # The time of the start identifies the import, also after an interruption of its first step.
                 first = Checkpoint(self._id, started_at=self._checked.started_at)
                 await self._target.store.create_many([], checkpoint=(self._stored, first))
                 self._stored = first
-            record = ImportRecord(log, self._target.secret, self._id, self._checked.started_at)
-            await record.start(self._file, self._principal)
-            self._record = record
-        return self._record.import_id if self._record else None
+            entry = ImportEntryWriter(log, self._target.secret, self._id, self._checked.started_at)
+            await entry.start(self._file, self._principal)
+            self._entry = entry
+        return self._entry.import_id if self._entry else None
 
     async def _create(
         self, decisions: list[Decision], batch: _CheckedBatch, import_id: bytes | None

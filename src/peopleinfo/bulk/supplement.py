@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 100  # people in the trash, links or imports read at a time
 _MAX_ATTEMPTS: Final = 20  # reads of a merge that changes at the same time
-_RETRY_SECONDS: Final = 0.1
+_RETRY_DELAY: Final = 0.1  # seconds
 _IMPORT_STATES: Final = (ImportState.STARTED, ImportState.FINISHED)
 
 
@@ -154,7 +154,7 @@ async def _read_merge(store: ArchivedStore, merge_id: str) -> SupplementBatch | 
             return SupplementBatch([ArchivedMerge(merge)])
         if batch := await _merge_in_effect(store, merge):
             return batch
-        await asyncio.sleep(_RETRY_SECONDS)  # a change of one of its people is between two reads
+        await asyncio.sleep(_RETRY_DELAY)  # a change of one of its people is between two reads
     return None
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from peopleinfo.bulk.import_history import ImportHistory, ImportSummary
     from peopleinfo.http.cursors import Cursors
 
-_UNDO_SECONDS: Final = 20.0  # after which a response returns the progress
+_UNDO_TIMEOUT: Final = 20.0  # seconds after which a response returns the progress
 _MAX_LEFT: Final = 1_000  # people in a response
 _CONTEXT: Final = b"imports"
 
@@ -75,7 +75,7 @@ class ImportUndoResource:
         await self._imports.get(undone)
         if trail:
             trail.record_intent()
-        deadline = monotonic() + _UNDO_SECONDS
+        deadline = monotonic() + _UNDO_TIMEOUT
         async for step in self._imports.undo(undone, principal=req.context.principal.name):
             if trail:
                 trail.record_people(step.changed)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from peopleinfo.matching.frequencies import CountedField, CountKey
     from peopleinfo.matching.match_record import MatchRecord
 
-_MIN_PEOPLE: Final = 2  # with a name that is counted; a name that one person has is as rare as one that nobody has
+_MIN_PEOPLE: Final = 2  # with a name that is counted; a name of one person is as rare as an unknown name
 _MAX_NAMES: Final = 1_000_000  # counted of each field
 _HASH_SIZE: Final = 8  # bytes
 _ROW_SIZE: Final = _HASH_SIZE + 4
