@@ -33,7 +33,7 @@ _TOGETHER = 20_000
 def main(size: int = 1_000_000, *turns: str) -> None:
     """Print records per second, peak resident memory per command, and whether all checksums are equal.
 
-    `turns` lists how often each run kills the commands; `dynamodb` stands for a copy to DynamoDB and back.
+    `turns` lists how often each run kills the commands; `dynamodb` is a copy to DynamoDB and back.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
