@@ -134,9 +134,7 @@ def test_files_of_previews_are_limited_together(crowded: Server) -> None:
 
 
 def test_assets_are_read_without_an_import_of_their_package() -> None:
-    program = (
-        "import sys; from peopleinfo.http import api_docs; api_docs._asset('swagger_bundle.js'); print('offapi' in sys.modules)"
-    )
+    program = "import sys; from peopleinfo.http import api_docs; api_docs._asset('swagger_bundle.js'); print('offapi' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

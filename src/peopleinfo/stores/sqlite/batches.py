@@ -75,10 +75,10 @@ def read_expected(db: sqlite3.Connection, person_id: str, seq: int, expected: in
     return row
 
 
-def variable_size(details: PersonData) -> int:
+def variable_size(data: PersonData) -> int:
     """Return the approximate size of a record's fields of variable length, in bytes."""
-    custom = len(strict_json.encode(details.extra)) if details.extra else 0
-    return custom + len(details.person_address or "")
+    custom = len(strict_json.encode(data.extra)) if data.extra else 0
+    return custom + len(data.person_address or "")
 
 
 def check_not_encrypted(db: sqlite3.Connection, *, encrypted: bool) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
             db: sqlite3.Connection,
             seq: int,
             person_id: str,
-            details: PersonData,
+            data: PersonData,
             expected: int,
             origin: Origin,
         ) -> StoredPerson:

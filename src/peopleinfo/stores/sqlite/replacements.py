@@ -64,10 +64,10 @@ class Replacer:
         self._now = now
 
     def replace(
-        self, db: sqlite3.Connection, seq: int, person_id: str, details: PersonData, expected: int, origin: Origin
+        self, db: sqlite3.Connection, seq: int, person_id: str, data: PersonData, expected: int, origin: Origin
     ) -> StoredPerson:
         """Replace one record. Raises PersonNotFound, VersionConflict and IdentifierConflict, before the first write."""
-        (outcome,) = self._replace(db, [Change(seq, person_id, details, expected)], origin)
+        (outcome,) = self._replace(db, [Change(seq, person_id, data, expected)], origin)
         if isinstance(outcome, StoredPerson):
             return outcome
         raise outcome

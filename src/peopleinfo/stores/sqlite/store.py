@@ -150,23 +150,23 @@ class SqliteStore:
         return StoredPerson(person_id, row[0], check_stored(row[1], person_id))
 
     async def create(
-        self, details: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
+        self, data: PersonData, *, idempotency_key: IdempotencyKey | None = None, principal: str | None = None
     ) -> StoredPerson:
         def change(db: sqlite3.Connection) -> StoredPerson:
             if idempotency_key is not None and (first := self._idempotency.replay(db, idempotency_key)):
                 return StoredPerson(self._seqs.id_of(first[0]), 1, first[1])
-            (record,) = self._insert(db, [details], Origin(Operation.CREATED, principal))
+            (record,) = self._insert(db, [data], Origin(Operation.CREATED, principal))
             if idempotency_key is not None:
                 (seq,) = db.execute("SELECT last_seq FROM deployment").fetchone()
                 self._idempotency.save(db, idempotency_key, seq, record.body)
             return record
 
-        return await self._writer.run(change, size=batches.variable_size(details))
+        return await self._writer.run(change, size=batches.variable_size(data))
 
     async def replace(
         self,
         person_id: str,
-        details: PersonData,
+        data: PersonData,
         *,
         expected: int,
         current: StoredPerson | None = None,
@@ -174,8 +174,8 @@ class SqliteStore:
     ) -> StoredPerson:
         seq = self._seqs.of(person_id)
         return await self._writer.run(
-            lambda db: self._replacer.replace(db, seq, person_id, details, expected, origin),
-            size=batches.variable_size(details),
+            lambda db: self._replacer.replace(db, seq, person_id, data, expected, origin),
+            size=batches.variable_size(data),
         )
 
     async def delete(self, person_id: str, *, expected: int | None = None) -> None:
@@ -369,12 +369,12 @@ class SqliteStore:
         ).fetchone()
         at = timestamp(now := self._now())
         rows, records = [], []
-        for seq, details in enumerate(people, start=last - len(people) + 1):
-            record = encode_person(self._seqs.id_of(seq), 1, details, created_at=at, updated_at=at)
-            rows.append((details.surname_key, seq, FOLD_VERSION, 1, record.body))
+        for seq, data in enumerate(people, start=last - len(people) + 1):
+            record = encode_person(self._seqs.id_of(seq), 1, data, created_at=at, updated_at=at)
+            rows.append((data.surname_key, seq, FOLD_VERSION, 1, record.body))
             records.append(record)
         self._insert_rows(db, rows, origin)
-        self._entries.add_unique(db, [(row[1], details) for row, details in zip(rows, people, strict=True)])
+        self._entries.add_unique(db, [(row[1], data) for row, data in zip(rows, people, strict=True)])
         self._recorder.created(db, [(record.person_id, 1) for record in records], now)
         return records
 
