@@ -9,8 +9,9 @@ import falcon
 from peopleinfo.errors import FieldError, InvalidBatch
 from peopleinfo.http import etags
 from peopleinfo.http.etags import Conditions, Tags
+from peopleinfo.http.openapi.batch_schemas import MAX_ITEMS
 from peopleinfo.http.openapi.operations import OPERATIONS
-from peopleinfo.http.search_params import MAX_ITEMS, MAX_VERSION, parse_number
+from peopleinfo.http.search_params import MAX_VERSION, parse_number
 
 MAX_KEY_LENGTH: Final = 255
 _ANY_VERSION: Final = "*"

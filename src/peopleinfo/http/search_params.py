@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 MAX_VERSION: Final = 999_999_999
-MAX_ITEMS: Final = 100  # of a batch
 MAX_IDS: Final = 10_000  # ids of an export
 PERSON_IDS: Final = "person_ids"
 SORT: Final = "sort"

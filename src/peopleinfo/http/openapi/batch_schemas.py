@@ -8,7 +8,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from peopleinfo.http.openapi.operation_types import Key  # noqa: TC001 - read at run time, as a type
 from peopleinfo.http.openapi.schemas import Id, Person, Problem, Version  # noqa: TC001 - read at run time, as types
-from peopleinfo.http.search_params import MAX_ITEMS
+
+MAX_ITEMS: Final = 100  # ids or changes in a request
 
 
 class BatchGetBody(Struct, forbid_unknown_fields=True):
