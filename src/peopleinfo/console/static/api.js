@@ -2,7 +2,7 @@
 
 import { pause } from "./dom.js";
 import { parse, write } from "./json.js";
-import { signIn } from "./layout.js";
+import { signIn } from "./sign_in.js";
 import { showOutage } from "./outage.js";
 
 export const RETRYABLE = [429, 502, 503, 504];

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, $$, h, on } from "./dom.js";
-import { notify } from "./layout.js";
+import { notify } from "./notifications.js";
 
 /** Let the buttons of a menu export the people that match the fields of `people()`, which may be a promise. */
 export function offerExports(menu, people) {

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, $$, h, on, put } from "./dom.js";
-import { notify, notifyProblem, showProblem } from "./layout.js";
+import { notify, notifyProblem, showProblem } from "./notifications.js";
 import { closeMerge, mergeForm } from "./merge.js";
 import { undoMerge } from "./merges.js";
 import { showPair } from "./pair.js";

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, h, pause, put } from "./dom.js";
-import { notify } from "./layout.js";
+import { notify } from "./notifications.js";
 import { showOutage } from "./outage.js";
 
 const SAMPLES = 90;

@@ -3,7 +3,7 @@
 import { newKey } from "./api.js";
 import { $, on, put } from "./dom.js";
 import { chooseOption, options, preview, reasons, resetOptions } from "./import_preview.js";
-import { guard } from "./layout.js";
+import { guard } from "./leave.js";
 import { sheet } from "./sheet.js";
 import { upload } from "./upload.js";
 

@@ -3,7 +3,8 @@
 import { call } from "./api.js";
 import { $, h, on, pause, put } from "./dom.js";
 import { toNumber } from "./json.js";
-import { guard, notify, showProblem } from "./layout.js";
+import { guard } from "./leave.js";
+import { notify, showProblem } from "./notifications.js";
 import { moment } from "./people.js";
 
 const REASONS = {

@@ -1,7 +1,7 @@
 // The outage banner: while it is visible, the page polls the server, so that it disappears without a click.
 
 import { $, pause } from "./dom.js";
-import { notify } from "./layout.js";
+import { notify } from "./notifications.js";
 
 const POLL_INTERVAL = 2000;
 const RESPONSE_TIMEOUT = 5000;

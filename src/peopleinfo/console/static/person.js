@@ -3,7 +3,8 @@
 import { call } from "./api.js";
 import { $, $$, h, on, put } from "./dom.js";
 import { offerExports } from "./download.js";
-import { leaveTo, notify } from "./layout.js";
+import { leaveTo } from "./leave.js";
+import { notify } from "./notifications.js";
 import { FIELDS, showNotFound, details, fullName, label, moment, pageOf, path, versionOf, view } from "./people.js";
 import { latestResults, neighbours } from "./results.js";
 import { pendingIds, scheduleDeletion } from "./undo.js";

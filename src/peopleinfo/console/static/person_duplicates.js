@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, h, on, put } from "./dom.js";
-import { notifyNext, notifyProblem } from "./layout.js";
+import { notifyNext, notifyProblem } from "./notifications.js";
 import { recordBefore, undoMerge } from "./merges.js";
 import { birthdate, fullName, moment, pageOf, path } from "./people.js";
 import { reasonsOf } from "./similar.js";

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, h, on, put } from "./dom.js";
-import { notify, showProblem } from "./layout.js";
+import { notify, showProblem } from "./notifications.js";
 import { fullName, moment } from "./people.js";
 
 const list = $("#people");

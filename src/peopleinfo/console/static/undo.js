@@ -3,7 +3,7 @@
 
 import { call, isUnavailable } from "./api.js";
 import { $, $$, copy, on } from "./dom.js";
-import { notify } from "./layout.js";
+import { notify } from "./notifications.js";
 import { fullName, path } from "./people.js";
 
 const DELAY = 30_000;

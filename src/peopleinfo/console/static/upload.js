@@ -2,7 +2,7 @@
 
 import { Problem, RETRYABLE } from "./api.js";
 import { pause } from "./dom.js";
-import { signIn } from "./layout.js";
+import { signIn } from "./sign_in.js";
 import { showOutage } from "./outage.js";
 
 const RETRY_DELAY = 2000;

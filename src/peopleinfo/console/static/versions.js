@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { $, h, on } from "./dom.js";
-import { notify } from "./layout.js";
+import { notify } from "./notifications.js";
 import { details, label, moment, path, versionOf, view } from "./people.js";
 
 const list = $("#versions");
