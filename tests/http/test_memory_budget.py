@@ -115,21 +115,21 @@ def test_exports_in_progress_are_limited(crowded: Server) -> None:
 
 
 def test_files_of_previews_are_limited_together(crowded: Server) -> None:
-    url, small = (
-        f"{crowded.url}/v1/people/import/preview",
-        {"content": b"surname\nLund\n", "headers": {"Content-Type": CSV}},
-    )
+    def preview() -> httpx.Response:
+        url, headers = f"{crowded.url}/v1/people/import/preview", {"Content-Type": CSV}
+        return httpx.post(url, content=b"surname\nLund\n", headers=headers, timeout=HANG_TIMEOUT)
+
     head = f"POST /v1/people/import/preview HTTP/1.1\r\nHost: localhost\r\nContent-Type: {CSV}\r\n".encode()
     with ExitStack() as stack:
         for number in range(PREVIEWS.size // (64 * MIB)):
             size = b"Transfer-Encoding: chunked" if number else b"Content-Length: %d" % (64 * MIB)
             connection = stack.enter_context(socket.create_connection(crowded.address, timeout=HANG_TIMEOUT))
             connection.sendall(head + size + b"\r\n\r\n")
-        while (response := httpx.post(url, timeout=HANG_TIMEOUT, **small)).status_code == 200:
+        while (response := preview()).status_code == 200:
             pass  # until the server has read the requests
         assert response.status_code == 503
         assert response.headers["Retry-After"] == "1"
-    while httpx.post(url, timeout=HANG_TIMEOUT, **small).status_code != 200:  # when the connections have ended
+    while preview().status_code != 200:  # when the connections have ended
         pass
 
 
