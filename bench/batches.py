@@ -37,7 +37,7 @@ def main() -> list[Table]:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(dynamodb_servers.stop_all)
-        location = f"dynamodb://eu-west-1/Batches?endpoint={dynamodb_servers.endpoint(kind())}"
+        location = f"dynamodb://eu-west-1/Batches?endpoint={dynamodb_servers.endpoint(kind())}&timeout=30"
         asyncio.run(make_table(DynamoDBUrl.parse(location)))
         pin()
         for title, url in (("SQLite", f"sqlite:///{folder}/people.db"), (kind(), location)):

@@ -85,7 +85,7 @@ def _least(work: Callable[[], None]) -> float:
 
 def _in_tables(endpoint: str, encryption: str) -> None:
     print("\non DynamoDB Local")
-    stores = [Settings(store_url=f"dynamodb://eu-west-1/{kind}?endpoint={endpoint}", encryption=given)
+    stores = [Settings(store_url=f"dynamodb://eu-west-1/{kind}?endpoint={endpoint}&timeout=30", encryption=given)
               for kind, given in (("Unencrypted", ""), ("Encrypted", encryption))]  # fmt: skip
     for store in stores:
         asyncio.run(make_table(DynamoDBUrl.parse(store.store_url), encrypted=bool(store.encryption)))

@@ -32,7 +32,7 @@ def main() -> list[Table]:
     table = Table("Start and idle memory (PSS)", "service", "first response, s", "idle, MB")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stack.callback(dynamodb_servers.stop_all)
-        location = f"dynamodb://eu-west-1/Start?endpoint={dynamodb_servers.endpoint(kind())}"
+        location = f"dynamodb://eu-west-1/Start?endpoint={dynamodb_servers.endpoint(kind())}&timeout=30"
         asyncio.run(make_table(DynamoDBUrl.parse(location)))
         cache = {"PEOPLEINFO_CACHE_URL": stack.enter_context(valkey_servers.running_server()).url}
         for title, url, settings in (
