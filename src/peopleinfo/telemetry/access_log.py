@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 FLUSH_INTERVAL: Final = 0.1
+MAX_BATCH: Final = 256  # records; requests wait while a batch is written: a quarter of a millisecond
 _stdout: Final = Stdout()
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
 
@@ -53,9 +54,9 @@ class AccessRecord(NamedTuple):
 
 
 class AccessLog:
-    """Counts completed requests and writes a line for each to stdout, unless `silent`; calls `on_flush` after each batch.
+    """Counts completed requests and writes a line for each to stdout, unless `silent`; calls `on_flush` once per `FLUSH_INTERVAL`.
 
-    Requests of one `FLUSH_INTERVAL` form a batch. Counting them one by one would cost more than the requests themselves.
+    Up to `MAX_BATCH` requests of an interval form a batch. Counting them one by one would cost more than the requests themselves.
     """
 
     def __init__(self, *, silent: bool, on_flush: Callable[[], None] = lambda: None) -> None:
@@ -63,23 +64,34 @@ class AccessLog:
         self._on_flush = on_flush
         self._format = _readable if sys.stdout.isatty() else _json
         self._records: list[AccessRecord] = []
+        self._timer: asyncio.TimerHandle | None = None
         self.before_flush: Callable[[], None] = lambda: None
         """Called before each batch is counted."""
 
     def append(self, record: AccessRecord) -> None:
         """Append a completed request. Call this in the event loop."""
-        if not self._records:
-            asyncio.get_running_loop().call_later(FLUSH_INTERVAL, self.flush)
-        self._records.append(record)
+        records = self._records
+        records.append(record)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_INTERVAL, self.flush)
+        elif len(records) >= MAX_BATCH:
+            self._write()
 
     def flush(self) -> None:
         """Count and write the pending records; called before metrics are read."""
+        timer, self._timer = self._timer, None
+        if timer is None:
+            return
+        timer.cancel()
+        self._write()
+        self._on_flush()
+
+    def _write(self) -> None:
         records, self._records = self._records, []
         if not records:
             return
         self.before_flush()
         _count(records)
-        self._on_flush()
         if not self._silent:
             _stdout.write(self._format(records))
             _stdout.flush()
