@@ -361,7 +361,9 @@ async def run_step(runner: Runner, people: States, rng: random.Random) -> None:
     if not is_possible(name, person_id, people):
         # An erasure of a merged person erases both.
         if name not in ("merge", "unmerge", "import") and not ("erase" in name and people[person_id].place == "merged"):
-            with pytest.raises(PersonNotFound):
+            # An erasure may complete an earlier one that was killed.
+            is_complete = "erase" not in name or people[person_id].place != "gone"
+            with pytest.raises(PersonNotFound) if is_complete else suppress(PersonNotFound):
                 await operation_of(runner, person_id, people, name, rng)[1]()
         return
     after, action = operation_of(runner, person_id, people, name, rng)
@@ -381,7 +383,8 @@ async def was_applied(
     await runner.killed(rng.randint(1, MAX_STEP), action, is_sent=rng.random() < 0.5)
     found = await all_observed(runner.store, after)
     named = next(iter(after))
-    if name in ("erase", "erase_trash") and found[named][0] != "gone" and ("gone", 0) in found.values():
+    places = {place for place, _ in found.values()}
+    if name in ("erase", "erase_trash") and "gone" in places and len(places) > 1:
         # DynamoDB erases the records of one human one by one. The caller repeats an interrupted erasure.
         await (runner.store.trash.erase if name == "erase_trash" else runner.store.delete)(named)
         found = await all_observed(runner.store, after)
