@@ -27,6 +27,10 @@ _NULLS: Final = frozenset(
 _MARKS: Final = (
     "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"  # of direction, around a text
 )
+_BLANKS: Final = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+_UNUSUAL: Final = frozenset(_BLANKS + _MARKS + "".join(text[0] for text in _NULLS) + "N")  # first characters
 _MAX_LAYOUTS: Final = 256  # different sets of keys whose mapping is remembered
 _BORN: Final = "person_birthdate"
 _NAMES: Final = ("person_name", "person_surname")
@@ -57,13 +61,8 @@ class FieldMapper:
         """Return the fields of a row. Empty cells are omitted; a short row lacks its last cells."""
         data: dict[str, Any] = {name: cell for name, cell in zip(self._names, cells, strict=False) if cell}
         for field in self._single:
-            if field not in data:
-                continue
-            text = data[field]
-            if text in _NULLS or text.isspace() or (text == "NULL" and field == "person_address"):
-                del data[field]
-            elif text[0] in _MARKS:
-                data[field] = text.strip(_MARKS)
+            if (text := data.get(field)) and text[0] in _UNUSUAL:
+                _clean(data, field, text)
         if self._is_simple and ("person_surname" in data or "person_name" in data):
             # Only the birthdate is left: an import reads millions of such rows.
             born = data.get(_BORN)
@@ -136,6 +135,14 @@ class FieldMapper:
     def _custom_name(self, name: str) -> str:
         """Return the name of a custom field, which must not be that of a field with another source."""
         return f"source_{name}" if name in FIELDS else name
+
+
+def _clean(data: dict[str, Any], field: str, text: str) -> None:
+    """Remove a blank value or one that a program writes for none, and marks of direction around a text."""
+    if text.isspace() or text in _NULLS or (text == "NULL" and field == "person_address"):
+        del data[field]
+    elif text[0] in _MARKS:
+        data[field] = text.strip(_MARKS)
 
 
 class ObjectMapper:
