@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.people.folding import fold
 from peopleinfo.people.identifiers import code_key, mail_of, phone_digits
+from peopleinfo.people.keyboard_layouts import russian_text
 from peopleinfo.people.month_names import QUERY_MONTHS
 from peopleinfo.people.query_dates import NAMED_DATE, parse_dates
 from peopleinfo.people.words import PARTICLES, divide, is_cjk, split_postcode
@@ -72,9 +73,13 @@ class Term(NamedTuple):
 
 
 class Query(NamedTuple):
-    """The terms of a query, in their order."""
+    """The terms of a query, in their order.
+
+    `other_layout` is the text of its keys in another keyboard layout, "" if that is improbable.
+    """
 
     terms: tuple[Term, ...]
+    other_layout: str = ""
 
     @property
     def codes(self) -> dict[tuple[int, int], str]:
@@ -120,7 +125,7 @@ def parse(text: str) -> Query:
         raise InvalidSearch([FieldError("q", "must not be empty")])
     if len(terms) > MAX_TERMS:
         raise InvalidSearch([FieldError("q", f"must not contain more than {MAX_TERMS} words")])
-    return Query(terms)
+    return Query(terms, russian_text(plain))
 
 
 def _terms(text: str) -> Iterator[Term]:

@@ -12,6 +12,7 @@ from peopleinfo.people.index_entries import BIRTHDATE
 from peopleinfo.people.index_lookups import exact_lookups, forgiving_lookups, start_lookups, words_for_vocabulary
 from peopleinfo.people.person import decode_fields
 from peopleinfo.people.search_index import MAX_HITS, MAX_LOOKUPS
+from peopleinfo.people.text_query import parse
 from peopleinfo.people.text_ranking import Comparison, rank
 
 if TYPE_CHECKING:
@@ -64,8 +65,17 @@ class PeopleSearch:
     ) -> SearchResult:
         """Return a page of the people that match a query, without `hidden` fields, which neither match nor affect the order.
 
-        Without `forgiving`, only whole words, parts and prefixes match. `after` is the `next` of the previous page.
+        Without `forgiving`, only whole words, parts and prefixes match. `after` is the `next` of the previous page. A query without a
+        match may have been typed in another keyboard layout.
         """
+        result = await self._find(query, limit, after, hidden, forgiving=forgiving)
+        if result.matches or not (forgiving and query.other_layout):
+            return result
+        return await self._find(parse(query.other_layout), limit, after, hidden, forgiving=False)
+
+    async def _find(
+        self, query: Query, limit: int, after: bytes | None, hidden: frozenset[str], *, forgiving: bool
+    ) -> SearchResult:
         comparison = Comparison(query, self._index.plan.identifiers, forgiving=forgiving)
         candidates = _Candidates(self._index, comparison, hidden)
         lookups = exact_lookups(query, is_readable=self._index.is_readable)
