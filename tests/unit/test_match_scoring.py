@@ -13,10 +13,11 @@ from peopleinfo.matching.frequencies import Counts, Frequencies, count_keys, cou
 from peopleinfo.matching.match_record import prepare
 from peopleinfo.matching.merge_rules import Merge
 from peopleinfo.matching.reviewer_decisions import are_different
-from peopleinfo.matching.scoring import GRADES, Assessment, Score, are_relatives, score
+from peopleinfo.matching.scoring import GRADES, Assessment, Score, are_relatives, best_score, score
 from peopleinfo.matching.weights import ADDRESS, BECAUSE, BECAUSE_IDENTIFIER, BIRTHDATE, IDENTIFIER, NAME, SURNAME
 from tests.merge_graph import Merges
 from tests.merge_sequences import decide
+from tests.unit.test_match_keys import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -279,3 +280,12 @@ def test_different_pair_returns_to_review_on_new_identifier_evidence_only() -> N
     assert are_different({"a"}, {"b"}, [decide("a", "b", "different", old)], old)
     assert not are_different({"a"}, {"b"}, [decide("a", "b", "different", old)], new)
     assert are_different({"a"}, {"b"}, [decide("a", "b", "different", new)], new)
+
+
+@given(FIELDS, FIELDS, st.sampled_from([frozenset[str](), frozenset(("12", "8000", "zurich", "elm"))]))
+def test_no_score_exceeds_the_best_score(p: dict[str, Any], q: dict[str, Any], common: frozenset[str]) -> None:
+    first, second = prepare(p), prepare(q)
+    frequencies = Frequencies(Counts(1_000, 1_000, 1_000, 1_000, common_words=common))
+    found, best = score(first, second, frequencies), best_score(first, second, frequencies)
+    assert found.bits <= best.bits + 1e-9
+    assert found.against_relatives <= best.against_relatives + 1e-9

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from peopleinfo.matching.match_index import NotExamined  # noqa: TC001 - read at run time, as a type
-from peopleinfo.matching.scoring import GRADES, Evidence, Grade, Score, are_relatives, score
+from peopleinfo.matching.scoring import GRADES, Evidence, Grade, Score, best_score, score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,8 +36,6 @@ class Match(msgspec.Struct, frozen=True):
     of_people: int
     examined: int
     not_examined: list[NotExamined]
-    relatives: int = 0
-    """Compared people that seem to be relatives (`scoring.are_relatives`)."""
 
 
 def rank(
@@ -51,16 +49,21 @@ def rank(
     not_examined: Iterable[NotExamined] = (),
 ) -> Match:
     """Compare a record with other people, given by id, and return those that may be the same person."""
-    people = frequencies.counts.people
-    compared = [(person_id, score(record, other, frequencies)) for person_id, other in others]
-    relatives = sum(are_relatives(found.evidence) for _, found in compared)
+    people, compared = frequencies.counts.people, list(others)
     candidates = [
         candidate
-        for candidate in (candidate_of(person_id, found, frequencies, threshold) for person_id, found in compared)
-        if candidate and (candidate.grade == "certain" or not only_certain)
+        for person_id, other in compared
+        if can_reach(threshold, best_score(record, other, frequencies), frequencies)
+        and (candidate := candidate_of(person_id, score(record, other, frequencies), frequencies, threshold))
+        and (candidate.grade == "certain" or not only_certain)
     ]
     candidates.sort(key=lambda candidate: (_RANKS[candidate.grade], -candidate.score, candidate.person_id))
-    return Match(candidates[:count], people, len(compared), list(not_examined), relatives)
+    return Match(candidates[:count], people, len(compared), list(not_examined))
+
+
+def can_reach(threshold: float, best: Score, frequencies: Frequencies) -> bool:
+    """Return whether a pair with this best score may have a probability of at least `threshold`."""
+    return best.assess(frequencies.counts.people, frequencies.relatives).probability >= threshold
 
 
 def candidate_of(person_id: str, found: Score, frequencies: Frequencies, threshold: float) -> Candidate | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.matching.block_pairs import BirthdateKeys, compared_pairs, selects
 from peopleinfo.matching.blocking_keys import Lookup, key_values
-from peopleinfo.matching.candidates import Candidate, candidate_of
+from peopleinfo.matching.candidates import Candidate, can_reach, candidate_of
 from peopleinfo.matching.match_index import MAX_READ, Block
 from peopleinfo.matching.scoring import are_relatives, best_score, score
 from peopleinfo.people.person import decode_header
@@ -144,8 +144,7 @@ class PairFinder:
     def _may_be_alike(self, p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> bool:
         """Return whether two records may be worth reporting, whatever their addresses are."""
         best = best_score(p, q, frequencies)
-        probability = best.assess(frequencies.counts.people, frequencies.relatives).probability
-        return probability >= self._threshold or are_relatives(best.evidence)
+        return can_reach(self._threshold, best, frequencies) or are_relatives(best.evidence)
 
     def _is_first(self, key: bytes, p: MatchRecord, q: MatchRecord) -> bool:
         hasher = self._matches.hasher

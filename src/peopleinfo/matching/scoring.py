@@ -141,7 +141,7 @@ def _fixed_evidence(field: str, agreement: str, weights: Weights) -> Evidence:
 def _best_address(agreement: str) -> Evidence:
     """Return evidence that exceeds that of an address with this agreement or a weaker one."""
     weaker = list(ADDRESS)[list(ADDRESS).index(agreement) :]
-    against_relatives = max(ADDRESS[each].against_relatives for each in weaker)
+    against_relatives = max(0.0, *(ADDRESS[each].against_relatives for each in weaker))  # 0: all words are common
     return replace(_evidence("person_address", agreement, ADDRESS[agreement]), against_relatives=against_relatives)
 
 
