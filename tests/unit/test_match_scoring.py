@@ -140,6 +140,21 @@ def test_identifier_is_evidence_for_a_misspelt_name() -> None:
     assert compare(MARINA, changed(person_name="Martina")).assess(10_000, 1.5).probability > without.probability
 
 
+def test_telephone_is_no_evidence_against_relatives() -> None:
+    ids = ("email", "phone")
+    first, second = (
+        prepare(MARINA | {"phone": "+1 212 555 0100", "person_name": name}, identifiers=ids) for name in ("Ada", "Rose")
+    )
+    [mail, phone] = score(first, second, Frequencies(Counts(1_000, 1_000, 1_000, 1_000))).evidence[-2:]
+    assert mail.bits == phone.bits
+    assert 0 < phone.against_relatives < 1 < mail.against_relatives
+
+
+def test_strangers_with_a_similar_identifier_are_never_certain() -> None:
+    stranger = changed(person_surname="Keller", person_address="7 Main Street", email="marina.rosi@example.com")
+    assert "certain" not in grades_everywhere(MARINA, stranger)
+
+
 def test_one_equal_value_of_an_identifier_suffices() -> None:
     several = MARINA | {"email": ["other@example.com", MARINA["email"]]}
     [item] = [each for each in compare(several, MARINA).evidence if each.is_identifier]

@@ -22,11 +22,13 @@ from peopleinfo.matching.weights import (
     HALF_SWAPPED,
     IDENTIFIER,
     NAME,
+    PHONE,
     SURNAME,
     SWAPPED,
     Weights,
 )
 from peopleinfo.people.fields import FIELDS
+from peopleinfo.people.identifiers import is_phone_field
 
 if TYPE_CHECKING:
     from peopleinfo.matching.frequencies import Frequencies
@@ -38,6 +40,7 @@ MIN_PROBABLE: Final = dict(GRADES)["probable"]
 _STRAIGHT: Final = 8  # bits of names in their own fields that make a swap implausible
 _SWAPPABLE: Final = ("exact", "near")
 _CLEAR_ORDER: Final = 2  # bits by which one order of name and surname is more plausible than the other
+_SAME_ADDRESS: Final = ("same", "most", "part")
 _SAME_BIRTHDATE: Final = ("exact", "swapped", "near")
 
 
@@ -103,9 +106,10 @@ def score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
         evidence.append(_birthdate(birthdate, placeholder))
     if address := field_comparison.addresses(p, q, frequencies.common_words):
         evidence.append(_evidence("person_address", address, ADDRESS[address]))
+    evidence += _identifiers(p, q)
     same_birthdate = birthdate in _SAME_BIRTHDATE and not placeholder
-    reliable = same_name and same_birthdate and p.generation == q.generation
-    return Score((*evidence, *_identifiers(p, q)), reliable)
+    reliable = same_name and same_birthdate and p.generation == q.generation and not _are_apart(evidence)
+    return Score(tuple(evidence), reliable)
 
 
 def best_score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
@@ -125,6 +129,14 @@ def are_relatives(evidence: tuple[Evidence, ...]) -> bool:
     agreements = {item.field: item.agreement for item in evidence}
     fields = ("person_name", "person_surname", "person_address")
     return tuple(map(agreements.get, fields)) == ("differs", "exact", "same")
+
+
+def _are_apart(evidence: list[Evidence]) -> bool:
+    """Return whether the surname differs, and neither an address nor an identifier is the same."""
+    agreements = {(item.field, item.agreement) for item in evidence}
+    is_elsewhere = agreements.isdisjoint(("person_address", each) for each in _SAME_ADDRESS)
+    is_identified = any(item.is_identifier and item.agreement == "same" for item in evidence)
+    return ("person_surname", "differs") in agreements and is_elsewhere and not is_identified
 
 
 def _evidence(field: str, agreement: str, weights: Weights, frequency: float = 1.0) -> Evidence:
@@ -166,7 +178,8 @@ def _identifiers(p: MatchRecord, q: MatchRecord) -> list[Evidence]:
         pairs = [(a, b) for f, a in p.identifiers for g, b in q.identifiers if f == g == field]
         agreements = {field_comparison.identifiers(a, b) for a, b in pairs}
         if agreement := next((each for each in IDENTIFIER if each in agreements), None):
-            evidence.append(_evidence(field, agreement, IDENTIFIER[agreement]))
+            weights = PHONE if is_phone_field(field) else IDENTIFIER
+            evidence.append(_evidence(field, agreement, weights[agreement]))
     return evidence
 
 

@@ -58,9 +58,15 @@ ADDRESS: Final = {
     "differs": Weights(0.20, 0.99, 0.25),
 }
 IDENTIFIER: Final = {
-    "same": Weights(0.90, 1 / 2_000_000, 1 / 500),  # a family shares a telephone, or a clerk mistakes one for another
+    "same": Weights(0.90, 1 / 2_000_000, 1 / 500),  # a clerk mistakes one for another
     "near": Weights(0.07, 1 / 50_000, 1 / 500),
     "differs": Weights(0.03, 1.0, 1.0),
+}
+# Most members of a household give one telephone.
+PHONE: Final = {
+    "same": IDENTIFIER["same"]._replace(relatives=0.5),
+    "near": IDENTIFIER["near"]._replace(relatives=0.04),
+    "differs": IDENTIFIER["differs"],
 }
 SWAPPED: Final = Weights(0.014, 1.0, 1.0)  # name and surname in each other's field
 HALF_SWAPPED: Final = Weights(0.003, 1.0, 1.0)  # one of them in the other's field
