@@ -60,6 +60,11 @@ SURNAME_SHARES = {
 }
 COMMON = 100  # people of one surname in the measurement
 
+# Duplicate detection: match entries of a person, their bytes with overhead in the table and in SQLite, records that a scan compares for each
+# person, the CPU microseconds of a scan for each person, and the read units of a match by number of people.
+ENTRIES, ENTRY_BYTES, SQLITE_ENTRY_BYTES, COMPARED, SCAN = 4, 100, 32, 2.3, 300
+MATCH_READS = {10**6: 10, 10**8: 40, 10**9: 80}
+
 
 class Units(NamedTuple):
     """Read and write capacity units of an operation."""
@@ -172,6 +177,12 @@ def _page(units: dict[str, Units]) -> str:
         units="\n".join(rows),
         costs="\n".join(_cost(rate, stored, units) for rate in RATES for stored in STORED),
         shards="\n".join(_shards(name, share, units["create"].write) for name, share in SURNAME_SHARES.items()),
+        duplicates="\n".join(_duplicates(stored, read) for stored, read in MATCH_READS.items()),
+        entry_bytes=ENTRY_BYTES,
+        item_bytes=_ITEM_BYTES,
+        read_units=READ_UNITS,
+        write_units=WRITE_UNITS,
+        gb_month=GB_MONTH,
         header=" | ".join(str(shards) for shards in SHARDS),
         line="|".join("---" for _ in SHARDS),
         hit=HIT,
@@ -199,6 +210,18 @@ def _cost(rate: int, stored: int, units: dict[str, Units]) -> str:
     return (
         f"| {rate:,} | {stored:,} | {hits(by_surname):.0%} | {tasks} | {reading:,.1f} | {writing:,.1f} | {gigabytes:,.1f} "
         f"| {running:,.0f} | {asking:,.0f} | {keeping:,.0f} | {total:,.0f} |"
+    )
+
+
+def _duplicates(stored: int, read: int) -> str:
+    """Return the cost of duplicate detection; `read` is the number of read units of a match."""
+    entries = stored * ENTRIES
+    gigabytes = entries * ENTRY_BYTES / 1e9
+    scanned = stored * (2 * _ITEM_BYTES / 4_096 + COMPARED)
+    hours = stored * SCAN / 3.6e9
+    return (
+        f"| {stored:,} | {entries:,} | {stored * ENTRIES * SQLITE_ENTRY_BYTES / 1e9:,.2f} | {gigabytes:,.1f} | {entries * WRITE_UNITS / 1e6:,.2f} "
+        f"| {gigabytes * GB_MONTH:,.2f} | {read} | {scanned:,.0f} | {scanned * READ_UNITS / 1e6:,.2f} | {hours:,.1f} |"
     )
 
 
@@ -245,7 +268,7 @@ Measured write units of a creation with known names, with the record, its prefix
 | `names,birthdate,address,duplicates` | none | 8 | 13 | 13 |
 | `names,birthdate,address,duplicates` (default) | `email,phone` (default) | 8 | 13 | 17 |
 
-A creation with `duplicates=report` writes the same units. It reads about 10 units for a person with all values, and one for each candidate. [ADR 16](adr/0016-search-index.md) explains why each value costs a unit.
+A creation with `duplicates=report` writes the same units, and six more for each pair that it adds to the review queue (one transaction of three items). It reads about 10 units for a person with all values, and one for each candidate. [ADR 16](adr/0016-search-index.md) explains why each value costs a unit.
 
 A search queries at most 40 keys. It takes about half a read unit for each key with few entries, and one for every 4 KB of entries otherwise.
 
@@ -258,6 +281,21 @@ On SQLite, the index `updated_at` costs a creation 1 to 2 µs of CPU and 48 byte
 The table above has the units without history and feed. The feed adds one write unit to a create, a change or an import, and the history one to a change; a deletion adds one for each version and three others. A number of versions (`PEOPLEINFO_HISTORY=10`) adds one more to a change at the limit, an age adds none. Reads are unchanged.
 
 A version of a record of 270 bytes takes about 370 bytes in SQLite. 10 versions of 1,000,000 people therefore add 3.7 GB to the file. In DynamoDB they add 10,000,000 items of about 430 bytes: 4.3 GB.
+
+## Duplicate detection
+
+Computed from the figures above and the prices of this page, not run on AWS:
+
+- *Entries once*: people · 4 entries · {write_units} $ per million write units. *Entries per month*: people · 4 · {entry_bytes} bytes · {gb_month} $ per GB.
+- *A match*: 4.3 keys and the candidates. A block of more than 400 entries costs 10 read units and one or two narrower queries: from 10⁸ people for birthdates, and for frequent names.
+- *A scan* reads the table twice (count and entries), and 2.3 records for each person: people · (2 · {item_bytes} / 4,096 + 2.3) · {read_units} $ per million read units. A processor takes 0.15 to 0.3 ms for each person, of which the upper figure is used.
+- A creation that reports no duplicate has no cost but the match. Each reported pair costs six write units.
+
+| people | entries | GB in SQLite | GB in the table | entries once, $ | entries per month, $ | read units of a match | read units of a scan | a scan, $ | a scan, CPU hours |
+|---|---|---|---|---|---|---|---|---|---|
+{duplicates}
+
+A pair of the queue takes about 1.3 KB in SQLite and three items of about 900 bytes in the table.
 
 ## Cost per month
 
