@@ -6,21 +6,31 @@ import json
 import shutil
 import signal
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import psutil
 import pytest
+from falcon import testing
+from falcon.asgi import Request, Response
 
-from peopleinfo.auth.principal import Scope
+from peopleinfo.auth.principal import BOOTSTRAP_ADMIN, Scope
+from peopleinfo.errors import AuditUnavailable
+from peopleinfo.http import batch
+from peopleinfo.http.batch_items import parse_item
+from peopleinfo.http.middleware.audit import AuditMiddleware, RequestAudit
 from peopleinfo.http.openapi.operations import OPERATIONS
+from peopleinfo.people.person import encode_person
 from peopleinfo.privacy.audit_file import MAX_QUEUE_SIZE
 from tests.cli.commands import run
 from tests.http.serving import ADMIN_KEY, AS_ADMIN, COMMAND, HANG_TIMEOUT, Server, environment, started
+from tests.store_kinds import person_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from peopleinfo.privacy.audit import AuditEvent, AuditLog
 
 STORE_KINDS = ["sqlite", "ministack"]
 PERSON = {"person_name": "A", "person_surname": "Audited", "person_birthdate": "2000", "person_address": "B"}
@@ -202,3 +212,49 @@ def test_reads_are_rejected_when_the_event_buffer_is_full(
     report = run(tmp_path, "audit", "verify", audit).stdout.decode().splitlines()
     assert len(report) == 1
     assert "start at" in report[0]
+
+
+class LostEvents:
+    """An audit log that cannot write the outcome of an operation."""
+
+    def write(self, event: AuditEvent) -> None:
+        if not event.intent:
+            raise AuditUnavailable("full")
+
+    record = write
+
+
+def audited_request(action: str) -> Request:
+    """Return a request whose operation has logged its intent."""
+    req = Request(testing.create_scope(), None)  # type: ignore[arg-type]
+    req.scope["request_id"] = "1"
+    [operation] = [one for one in OPERATIONS if one.name == action]
+    req.context.trail = RequestAudit(cast("AuditLog", LostEvents()), req, operation, "", ())
+    req.context.principal = BOOTSTRAP_ADMIN
+    return req
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "slug"),
+    [
+        ("createPerson", 201, "outcome-unknown"), ("mergePeople", 201, "outcome-unknown"),
+        ("undoMerge", 200, "outcome-unknown"), ("undoImport", 200, "outcome-unknown"),
+        ("getPerson", 200, "audit-unavailable"), ("findPeople", 200, "audit-unavailable"),
+        ("createPerson", 422, ""),
+    ],
+)  # fmt: skip
+async def test_outcome_without_an_event_is_unknown(action: str, status: int, slug: str) -> None:
+    req, resp = audited_request(action), Response()
+    resp.status = status
+    resp.data = b"{}"
+    await AuditMiddleware(cast("AuditLog", LostEvents()), proxies=0).process_response(req, resp, None, True)
+    assert resp.status_code == (503 if slug else status)
+    assert (f"urn:peopleinfo:problem:{slug}".encode() in (resp.data or b"")) == bool(slug)
+
+
+async def test_outcome_of_a_batch_item_without_an_event_is_unknown() -> None:
+    req = audited_request("createPerson")
+    item = parse_item({"operation": "create", "person": PERSON})
+    record = encode_person("a" * 32, 1, person_data("Audited"), created_at="", updated_at="")
+    result = json.loads(await batch._result(req, batch._Accepted(item, req.context.trail), record))
+    assert (result["status"], result["problem"]["type"]) == (503, "urn:peopleinfo:problem:outcome-unknown")
