@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from peopleinfo.people.import_log import ImportLog
     from peopleinfo.people.search_index import SearchIndex
 
-BATCH_ROWS: Final = 12_000  # a larger batch writes fewer pages of the store, and needs 5 KB more memory a row
+BATCH_ROWS: Final = 10_000  # a larger batch writes fewer pages of the store, and needs 6 KB more memory a row
 BATCH_SIZE: Final = 8 * 1024 * 1024  # characters of the rows; bounds the memory of an import
 _NO_VALUES: Final = (InvalidRow, SkippedRow)
 

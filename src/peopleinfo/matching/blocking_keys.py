@@ -27,9 +27,9 @@ KEYS_VERSION: Final = 1
 KEY_SIZE: Final = 8  # bytes
 SUB_SIZE: Final = 8  # bytes
 MAX_BLOCK: Final = 400  # entries that one look-up reads
-# Values whose hashes are cached, about 200 bytes each: the days of a century and pairs of sounds; sounds, years and days.
-_KEYS: Final = 40_000
-_PARTS: Final = 16_384
+# Values whose hashes are cached, about 200 bytes each.
+_DAYS: Final = 65_536  # the days of a century, twice
+_PARTS: Final = 16_384  # sounds and pairs of them, years, days of a year
 _KEY_SOUNDS: Final = 3  # classes of a sound in a key
 _ROUGH_SOUNDS: Final = 2
 _REVEALED_FIELDS: Final[dict[KeyKind, tuple[str, ...]]] = {
@@ -40,7 +40,7 @@ _REVEALED_FIELDS: Final[dict[KeyKind, tuple[str, ...]]] = {
 }
 # The name and the surname at one address share a key, so that a record with swapped names is found.
 _NAMESPACES: Final = {"surname_address": "address", "name_address": "address"}
-_REPEATED: Final[tuple[KeyKind, ...]] = ("birthdate", "names")  # kinds whose values many people share
+_REPEATED: Final[dict[KeyKind, int]] = {"birthdate": _DAYS, "names": _PARTS}  # kinds whose values many people share
 _UNORDERED: Final = frozenset(("birthdate", "names"))  # keys that a record with swapped names shares
 # Bytes of a sub that a look-up of each kind adds, one step after the other.
 _PREFIXES: Final[dict[KeyKind, tuple[int, ...]]] = {
@@ -79,8 +79,8 @@ class Hasher:
         self._key_of: dict[KeyKind, Callable[[str], bytes]] = {
             kind: partial(_finished, self._start(kind)) for kind in get_args(KeyKind)
         }
-        for kind in _REPEATED:
-            self._key_of[kind] = ValueCache(self._key_of[kind], _KEYS).__getitem__
+        for kind, size in _REPEATED.items():
+            self._key_of[kind] = ValueCache(self._key_of[kind], size).__getitem__
         self._name = ValueCache(self._new_name, _PARTS)
         self._date = ValueCache(partial(self._part, size=2), _PARTS)
 
