@@ -330,7 +330,7 @@ _MORE_HEADINGS: Final = [
         "Családi név;Utónév;Szül. ideje", "Prezime;Ime;Datum rodjenja", "Прізвище;Ім’я;Дата народж.", "Презиме;Име;Датум на раѓање",
         "Επώνυμο;Όνομα;Ημ. Γεν.", "Soyad;Ad;Doğum T.", "Mbiemri;Emri;Datëlindja", "Abizenak;Izena;Jaioteguna", "გვარი;სახელი;დაბადების თარიღი",
         "Ազգանուն;Անուն;Ծննդյան ամսաթիվ", "NACHN;VORNA;GBDAT", "What is your last name?;What is your first name?;What is your date of birth?",
-        "Attendee Surname;Attendee first name;Birth Date", "Legal Surname;Legal Forename;DoB", "cust_lname;cust_fname;cust_dob",
+        "Attendee Surname;Attendee first name;Birth Date", "Legal Surname;Legal Forename;DoB", "cust_lname;cust_fname;cust_dob", "LAST_NM;FIRST_NM;BDATE",
         "2. Last Name;1. First Name;3. Date of birth", "Name / Nom;First name / Prénom;Date of birth / Date de naissance",
         "姓 Last Name;名 First Name;生日 Birthday",
         "Schülernachname;Schülervorname;Geburtstag", "Kundenname;Kundenvorname;Geb.-Datum", "Surname;Child's name;Date of birth",

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from peopleinfo.bulk.rows import InvalidRow, Row, RowResult, SkippedRow
 from peopleinfo.errors import FieldError, InvalidInput
 from peopleinfo.formats.birthdate_reader import UnreadableDate
-from peopleinfo.formats.column_mapping import ColumnMapping, unique_names
+from peopleinfo.formats.column_mapping import ColumnMapping, command_line_option, unique_names
 from peopleinfo.formats.csv_writer import CsvWriter
 from peopleinfo.formats.export_columns import custom_field_names
 from peopleinfo.formats.reader import read
+from peopleinfo.formats.reader_warnings import warnings
 from peopleinfo.people import strict_json
 
 if TYPE_CHECKING:
@@ -273,3 +274,11 @@ def test_names_of_many_columns_take_linear_time() -> None:
     names = unique_names(["1"] * count + [f"1 {number}" for number in range(count)])
     assert len(set(names)) == 2 * count
     assert names[:3] == ["1", "1 2", "1 3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("MÃ¼ller JÃ¶rg", "encoded twice"), ("M\ufffdller", "U+FFFD"), ("M&uuml;ller", "web page")]
+)
+def test_letters_that_another_program_has_damaged_are_reported(name: str, reason: str) -> None:
+    source = read(io.BufferedReader(io.BytesIO(f"surname,name\n{name},A\n".encode())))
+    assert any(reason in warning for warning in warnings(source, command_line_option))

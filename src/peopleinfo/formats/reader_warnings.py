@@ -17,6 +17,10 @@ _EXAMINED_ROWS: Final = 200
 _ENCODED_TWICE: Final = re.compile(
     "[Ã\u00c2\u00c4\u00c5\u00d0\u00d1][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u2013-\u203a\u20ac\u2122]|\u00e2\u20ac"
 )
+_ENTITY: Final = re.compile(
+    r"&(?:#\d{2,5}|#x[0-9a-f]{2,5}|[a-z]{1,2}(?:uml|acute|grave|circ|tilde|cedil|ring|slash|caron)|szlig|apos|quot|amp);",
+    re.IGNORECASE,
+)
 _SWAPPED: Final = str.maketrans("dm", "md")
 
 
@@ -61,6 +65,10 @@ def _letters(source: Input, option: Callable[[str, str], str]) -> list[str]:
     text = "\n".join("\n".join(cells) for cells in source.sample[:_EXAMINED_ROWS])
     if len(_ENCODED_TWICE.findall(text)) > 1:
         return [f"letters such as Ã¼ for ü: the text was encoded twice, or {option('encoding', UTF8)} is missing"]
+    if _ENTITY.search(text):
+        return [
+            "letters such as &uuml; for ü: another program has written the text for a web page; export it again as plain text"
+        ]
     if "\ufffd" in text:
         return [
             "the text contains the character U+FFFD, with which another program has replaced letters: export the file again as UTF-8"
