@@ -73,7 +73,7 @@ fuzz: $(VENV)/ready-to-test .cache/fuzz/ready ## import files that a fuzzer muta
 # The peers of the benchmark `matching` are large, and installed for it alone.
 MATCHING_PEERS := $(if $(ARGS),$(if $(findstring matching,$(ARGS)),.cache/matching-peers/ready),.cache/matching-peers/ready)
 
-bench: $(VENV)/ready-to-bench .cache/peers/ready .cache/node-peer/ready $(MATCHING_PEERS) ## measure the cost of requests against other services (ARGS=report writes docs/performance.md)
+bench: $(VENV)/ready-to-bench .cache/peers/ready .cache/node-peer/ready .cache/package-peers/ready $(MATCHING_PEERS) ## measure the cost of requests against other services (ARGS=report writes docs/performance.md)
 	@$(VENV)/bin/python -m bench $(ARGS)
 
 check-speed: $(VENV)/ready-to-test ## check that no request needs over 3 % more instructions than the baseline (ARGS=COMMIT to compare with it, ARGS=--update to write it)
@@ -107,6 +107,11 @@ check-api: $(VENV)/ready-to-test ## check that a breaking change of the API has 
 .cache/peers/ready: bench/peers/requirements.lock
 	@$(PYTHON) -m venv .cache/peers
 	@.cache/peers/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
+	@touch $@
+
+.cache/package-peers/ready: bench/peers/packages/requirements.lock
+	@$(PYTHON) -m venv .cache/package-peers
+	@.cache/package-peers/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement $<
 	@touch $@
 
 .cache/node-peer/ready: bench/peers/node/package-lock.json bench/peers/node/package.json bench/peers/node/service.js

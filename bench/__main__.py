@@ -18,6 +18,7 @@ BENCHMARKS = (
     "abuse",
     "import_export",
     "cloud",
+    "packages",
     "layers",
     "failover",
     "capacity",

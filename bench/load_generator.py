@@ -2,13 +2,14 @@
 
 import asyncio
 import gc
+import json
 import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 import uvloop
 
@@ -71,6 +72,11 @@ def post(server: Server, path: str, bodies: list[bytes], *, key: str = "") -> li
     return uvloop.run(send(server.port, [request("POST", path, body, key=key) for body in bodies], len(bodies)))
 
 
+def upload(server: Server, path: str, value: Any) -> None:
+    """Send a value with PUT."""
+    uvloop.run(send(server.port, [request("PUT", path, json.dumps(value).encode())], 1))
+
+
 def get(server: Server, path: str, *, key: str = "") -> bytes:
     """Return the body of one response."""
     return uvloop.run(send(server.port, [request("GET", path, key=key)], 1))[0]
@@ -91,8 +97,10 @@ async def _client(port: int, requests: list[bytes], waiting: Iterator[int], bodi
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 2"):
             raise RuntimeError(head.decode())
-        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-        bodies.append(await reader.readexactly(int(length[1])) if length else b"")
+        if length := re.search(rb"content-length: (\d+)", head, re.IGNORECASE):
+            bodies.append(await reader.readexactly(int(length[1])))
+        else:  # no body, or one in chunks
+            bodies.append(await reader.readuntil(b"\r\n0\r\n\r\n") if b"chunked" in head else b"")
     writer.close()
 
 

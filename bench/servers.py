@@ -96,6 +96,13 @@ def node(endpoint: str, table: str, cache: str) -> Iterator[Server]:
 
 
 @contextmanager
+def package(command: list[str]) -> Iterator[Server]:
+    """Run a service that `make bench` installed; it prints its address to stderr."""
+    with _running(command, dict(os.environ)) as server:
+        yield server
+
+
+@contextmanager
 def _running(command: list[str], environment: dict[str, str]) -> Iterator[Server]:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=pipe, text=True) as process:

@@ -34,3 +34,5 @@ lock("requirements/fuzz.lock", "requirements/fuzz.in", *TESTED)
 lock("requirements/audit.lock", "requirements/audit.in", *TESTED)
 PEERS = "bench/peers/matching/requirements"  # other matchers, which the tests do not use
 lock(f"{PEERS}.lock", f"{PEERS}.txt")
+PACKAGES = "bench/peers/packages/requirements"  # services of other packages
+lock(f"{PACKAGES}.lock", f"{PACKAGES}.txt")
