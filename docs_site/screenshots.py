@@ -51,7 +51,7 @@ def take(browser: Browser, url: str, store: str) -> None:
         page.screenshot(path=FOLDER / "person.png")
         take_conflict(page, url)
         take_duplicates(page, url, store)
-        page.goto("/console/transfer")
+        page.goto("/console/import-export")
         page.locator("input[type=file]").set_input_files(PEOPLE)
         page.locator("#preview .good").first.wait_for()
         for column in ("Street", "City", "Country"):

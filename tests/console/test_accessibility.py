@@ -46,7 +46,7 @@ def test_pages_have_no_serious_accessibility_violations(
             f"/console/people/{anna}",
             f"/console/people/{anna}/edit",
             "/console/people/new",
-            "/console/transfer",
+            "/console/import-export",
             "/console/health",
             "/console/sign-in",
             "/console/x",

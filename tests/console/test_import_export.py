@@ -40,7 +40,7 @@ def table(path: Path, surname: str, rows: int, bad: int = 0) -> Path:
 
 
 def choose(page: Page, file: Path) -> None:
-    page.goto("/console/transfer")
+    page.goto("/console/import-export")
     page.locator("#file").set_input_files(file)
     expect(page.get_by_role("heading", name="Check the preview")).to_be_focused()
     expect(page.get_by_role("button", name="Import", exact=True)).to_be_enabled()
@@ -268,7 +268,7 @@ def test_cancelled_import_keeps_the_stored_people_and_can_be_completed(
 
 
 def test_dropped_file_opens_the_preview(page: Page, surname: str) -> None:
-    page.goto("/console/transfer")
+    page.goto("/console/import-export")
     dropped = page.evaluate_handle(
         "text => { const d = new DataTransfer(); d.items.add(new File([text], 'people.csv')); return d; }",
         f"name\n{surname}\n",
@@ -284,7 +284,7 @@ def test_dropped_file_opens_the_preview(page: Page, surname: str) -> None:
 def test_unreadable_file_shows_a_message(page: Page, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "odd.csv"
     file.write_bytes(content)
-    page.goto("/console/transfer")
+    page.goto("/console/import-export")
     page.locator("#file").set_input_files(file)
     expect(page.get_by_text("odd.csv cannot be imported:")).to_be_visible()
     expect(page.get_by_role("heading", name="Check the preview")).to_be_hidden()
@@ -293,7 +293,7 @@ def test_unreadable_file_shows_a_message(page: Page, tmp_path: Path, content: by
 @pytest.mark.parametrize("form", ["Excel workbook", "vCard", "FHIR", "CSV for Excel"])
 def test_export_links_have_the_format_that_they_name(page: Page, client: httpx.Client, surname: str, form: str) -> None:
     client.post("/v1/people", json={"person_surname": surname})
-    page.goto("/console/transfer")
+    page.goto("/console/import-export")
     with page.expect_download() as download:
         page.get_by_role("link", name=form).click()
     content = Path(download.value.path()).read_bytes()
@@ -304,7 +304,7 @@ def test_export_links_have_the_format_that_they_name(page: Page, client: httpx.C
 @pytest.mark.parametrize("form", ["Plain CSV", "NDJSON"])
 def test_export_contains_all_people(page: Page, client: httpx.Client, surname: str, form: str) -> None:
     client.post("/v1/people", json={"person_surname": surname})
-    page.goto("/console/transfer")
+    page.goto("/console/import-export")
     with page.expect_download() as download:
         page.get_by_role("link", name=form).click()
     assert download.value.suggested_filename == f"people.{form.removeprefix('Plain ').lower()}"

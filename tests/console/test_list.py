@@ -180,7 +180,7 @@ def test_phone_header_is_one_line_with_a_menu(browser: Browser, server: Server) 
         expect(page.get_by_role("heading", name="Health")).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["/console", "/console/people/new", "/console/transfer", "/console/health"])
+@pytest.mark.parametrize("path", ["/console", "/console/people/new", "/console/import-export", "/console/health"])
 def test_pages_fit_a_phone_of_360_pixels(browser: Browser, server: Server, path: str) -> None:
     with browsing.window(browser, server.url, "phone") as page:
         page.set_viewport_size({"width": 360, "height": 740})

@@ -149,7 +149,7 @@ def test_login_on_another_tab_resumes_the_page(page: Page) -> None:
     expect(page.locator("#more li")).to_have_text(["german", "turkish"])
 
 
-@pytest.mark.parametrize("at", ["/console", "/console/people/new", "/console/health", "/console/transfer"])
+@pytest.mark.parametrize("at", ["/console", "/console/people/new", "/console/health", "/console/import-export"])
 def test_cancelled_login_shows_a_message(page: Page, tmp_path: Path, at: str) -> None:
     sign_in(page, ADMIN, at=at)
     page.wait_for_load_state("networkidle")
@@ -159,7 +159,7 @@ def test_cancelled_login_shows_a_message(page: Page, tmp_path: Path, at: str) ->
     elif at == "/console/people/new":
         page.get_by_label("Surname").fill("Later")
         page.get_by_role("button", name="Save").click()
-    elif at == "/console/transfer":
+    elif at == "/console/import-export":
         (tmp_path / "people.csv").write_text("name\nLater\n")
         page.locator("#file").set_input_files(tmp_path / "people.csv")
     page.get_by_role("dialog").get_by_role("button", name="Not now").click()

@@ -295,7 +295,7 @@ PUBLIC_PAGES: Final = frozenset(
         "/console/sign-in",
         "/console/sign-in/provider",
         "/console/sign-in/provider/back",
-        "/console/transfer",
+        "/console/import-export",
         "/console/imports",
         "/console/duplicates",
         "/console/trash",
