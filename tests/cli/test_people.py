@@ -195,5 +195,5 @@ def test_match_prints_the_candidates_with_their_evidence(folder: Path) -> None:
     ran = run(folder, "match", "--name", "Ana", "--surname", "Müller", "--born", "1990-02-11", "--address", "1 Road")
     [candidate] = json.loads(ran.stdout)["candidates"]
     assert candidate["person"]["person_name"] == "Anna"
-    assert "similar spelling or sound" in [item["because"] for item in candidate["evidence"]]
+    assert "similar first name, by spelling or sound" in [item["because"] for item in candidate["evidence"]]
     assert run(folder, "match").returncode == 2

@@ -168,6 +168,16 @@ async def test_start_of_an_address_is_searched_if_few_people_have_the_name() -> 
     assert "Zoe" in names(await search(index_of(people), "park", forgiving=False))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["April 1984-11-05", "April Roth, 5. listopada 1984", "roth 5 ноябрь 1984", "roth 5 نوفمبر 1984", "marraskuu 1984"],
+)
+async def test_date_with_a_month_of_any_language_finds_the_birthdate(text: str) -> None:
+    index = index_of([person("April", "Roth", born="1984-11-05"), person("April", "Roth", born="1984-04-05")])
+    found = (await search(index, text)).people
+    assert [person.fields["person_birthdate"] for person in found] == ["1984-11-05"]
+
+
 @pytest.mark.parametrize(("text", "found"), [("roth 1984-11-05", []), ("roth 19841105", ["Anna"])])
 async def test_complete_date_with_separators_is_no_part_of_a_phone_number(text: str, found: list[str]) -> None:
     index = index_of([person("Anna", "Roth", phone="+49 1984 1105 77")])

@@ -1,7 +1,4 @@
-"""Names of the months in many languages: those of imported files, and those of queries.
-
-Both share the folded names in English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish and Danish.
-"""
+"""Names of the months in many languages, for imported files and for queries."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ from typing import Final
 
 from peopleinfo.people.folding import fold
 
+# English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish and Danish, folded.
 _NAMES: Final = (
     "january januar janvier enero gennaio janeiro januari jaenner jan",
     "february februar fevrier febrero febbraio fevereiro februari feb",
@@ -43,18 +41,7 @@ _FILE_NAMES: Final = (
 FILE_MONTHS: Final = _MONTHS | {
     name: number for number, names in enumerate(_FILE_NAMES, start=1) for name in names.split()
 }
-"""Names in other languages, not folded. Listopad is missing: it is November in Polish and Czech, and October in Croatian."""
+"""Names as files spell them. Listopad is missing: it is November in Polish and Czech, and October in Croatian."""
 
-_QUERY_NAMES: Final = (
-    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada grudnia",
-    "ocak subat mart nisan mayis haziran temmuz agustos eylul ekim kasim aralik",
-    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
-    "ledna unora brezna dubna kvetna cervna cervence srpna zari rijna listopadu prosince",
-    "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
-    "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesakuuta heinakuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta",
-    "ιανουαριου φεβρουαριου μαρτιου απριλιου μαιου ιουνιου ιουλιου αυγουστου σεπτεμβριου οκτωβριου νοεμβριου δεκεμβριου",  # noqa: RUF001
-)
-QUERY_MONTHS: Final = _MONTHS | {
-    fold(name): number for names in _QUERY_NAMES for number, name in enumerate(names.split(), start=1)
-}
-"""Names in further languages, folded. Some of them are other months in other languages, so that files use `FILE_MONTHS`."""
+QUERY_MONTHS: Final = {fold(name): number for name, number in FILE_MONTHS.items()} | {"listopada": 11, "listopadu": 11}
+"""The names, folded, with the Polish and the Czech genitive of November: a query has no other rows that decide the language."""

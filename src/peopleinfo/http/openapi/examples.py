@@ -106,7 +106,7 @@ _MATCH: Final = {
                     "agreement": "near",
                     "bits": 4.5,
                     "against_relatives": 0.0,
-                    "because": "similar spelling or sound",
+                    "because": "similar surname, by spelling or sound",
                 }
             ],
             "person": _PERSON,
