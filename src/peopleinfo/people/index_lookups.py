@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
 from peopleinfo.people.identifiers import phone_key, phone_keys
@@ -79,8 +79,9 @@ def forgiving_lookups(query: Query, similar: dict[str, set[str]], room: int, *, 
     words = list(dict.fromkeys(query.name_words))
     forms = {word: variants(word, similar.get(word, ())) for word in words}
     drivers = sorted(words, key=lambda word: (len(forms[word]), -len(word)))
-    queues = [_driven_by(word, words, forms, is_readable=is_readable) for word in drivers]
-    return list(dict.fromkeys(lookup for queue in queues for lookup in queue))[: max(room, 0)]
+    queues = [list(_driven_by(word, words, forms, is_readable=is_readable)) for word in drivers]
+    heads = [queue[0] for queue in queues if queue]  # each word of the query as it is, before the variants of any
+    return list(dict.fromkeys(chain(heads, *queues)))[: max(room, 0)]
 
 
 def _driven_by(word: str, words: Sequence[str], forms: dict[str, list[str]], *, is_readable: bool) -> Iterator[Lookup]:
