@@ -26,7 +26,7 @@ PICTURE = Path("docs/pictures/performance.svg")
 LIMIT = 11.5 * 60  # seconds of all parts together
 # Each part with its time limit in seconds and its settings. The most important ones are first.
 PARTS: dict[str, tuple[int, dict[str, Any]]] = {
-    "cloud": (240, {"ROUNDS": 3, "OTHERS": 400, "WARM": 4_000, "STORED": 800, "LISTS": 8}),
+    "cloud": (270, {"ROUNDS": 3, "OTHERS": 400, "WARM": 4_000, "STORED": 800, "LISTS": 8}),
     "instructions": (240, {"REQUESTS": 200}),
     "embedded": (70, {"ROUNDS": 3, "REQUESTS": 4_000}),
     "lists": (60, {"ROUNDS": 3, "REQUESTS": 500}),
@@ -148,6 +148,7 @@ The cost of a request is the CPU time, user and system, of the server's processe
 and its client share one CPU. A figure is the median of the rounds, with minimum and maximum. PeopleInfo (*ours*) authenticates, applies rate limits,
 and writes metrics and an access log; the others do not. The *typical* services are FastAPI with aioboto3 and redis-py (`bench/peers/fastapi`), and
 Fastify with the AWS SDK and ioredis (`bench/peers/node`). *No L1* is PeopleInfo without its local cache, *no cache* without Redis too.
+A creation of PeopleInfo also writes the search index, the match keys and the feed of changes, which the typical services lack.
 `python -m bench growth` measures ten million people, and `layers` the cost by layer.
 
 ![µs of CPU per request, by contender](pictures/performance.svg)
