@@ -160,3 +160,17 @@ def test_database_of_another_program_is_not_encrypted(tmp_path: Path, encryption
     with closing(sqlite3.connect(tmp_path / "people.db")) as db:
         db.execute("CREATE TABLE people (name TEXT)")
     assert "database of another program" in stderr_of(run(tmp_path, "encryption", "enable", "--encryption", encryption))
+
+
+def test_scan_of_a_store_encrypted_just_before_demands_a_reindex(tmp_path: Path, encryption: str) -> None:
+    anna = {"person_name": "Anna", "person_surname": CANARY, "person_birthdate": "1990-02-11", "email": "a@example.org"}
+    rows = (json.dumps(anna) + "\n") * 2
+    assert run(tmp_path, "import", "-", "--format", "ndjson", stdin=rows.encode()).returncode == 0
+    assert run(tmp_path, "encryption", "enable", "--encryption", encryption).returncode == 0
+
+    settings = {"ENCRYPTION": encryption}
+    scan = run(tmp_path, "duplicates", "scan", settings=settings)
+    assert scan.returncode == 1
+    assert "run `peopleinfo reindex`" in stderr_of(scan)
+    assert run(tmp_path, "reindex", settings=settings).returncode == 0
+    assert "1 new pairs" in stderr_of(run(tmp_path, "duplicates", "scan", settings=settings))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
+from peopleinfo.matching.errors import MatchIndexIncomplete
 from peopleinfo.matching.scan_pairs import PairFinder
 from peopleinfo.matching.scoring import MIN_PROBABLE
 from peopleinfo.people.store import BulkStore, Checkpoint, PersonReader
@@ -59,7 +60,12 @@ class DuplicateScan:
         self._opened: set[tuple[str, str]] = set()
 
     async def run(self) -> AsyncIterator[ScanProgress]:
-        """Count the frequencies of names, then compare all records page by page. Yields the progress after each page."""
+        """Count the frequencies of names, then compare all records page by page. Yields the progress after each page.
+
+        Raises DuplicatesDisabled, MatchIndexIncomplete.
+        """
+        if not await self._matches.index.is_complete():
+            raise MatchIndexIncomplete
         checkpoint = Checkpoint(_SCAN_ID) if self._dry_run else await self._store.read_checkpoint(_SCAN_ID)
         is_resumed = checkpoint != Checkpoint(_SCAN_ID)
         people = (await (self._matches.statistics() if is_resumed else self._matches.count())).people

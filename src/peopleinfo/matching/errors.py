@@ -16,6 +16,13 @@ class DuplicatesDisabled(PeopleInfoError):
         )
 
 
+class MatchIndexIncomplete(PeopleInfoError):
+    """Some records are not yet in the match index, so a scan would miss their duplicates."""
+
+    def __init__(self) -> None:
+        super().__init__("the match index does not contain all records: run `peopleinfo reindex`, then repeat the scan")
+
+
 class PairNotFound(PeopleInfoError):
     """The two people are not in the review queue, or one of them was deleted."""
 

@@ -15,8 +15,8 @@ MAX_CACHED_LENGTH: Final = 64  # characters
 class ValueCache(dict[str, T]):
     """Derives what a text lacks with `cache[text]`. Safe to share between threads.
 
-    Unlike in `lru_cache`, a hit changes no memory: an import spends half as much time in such a cache. When half of the size is used, the
-    values become those of the earlier generation, which the cache still finds until the next half is used.
+    Unlike in `lru_cache`, a hit changes no memory. When half of the size is used, the values become those of the earlier generation, which the
+    cache still finds until the next half is used.
     """
 
     def __init__(self, derive: Callable[[str], T], size: int) -> None:
