@@ -33,7 +33,7 @@ PARTS: dict[str, tuple[int, dict[str, Any]]] = {
     "batches": (60, {"ROUNDS": 3, "BATCHES": 8}),
     "startup": (45, {"ROUNDS": 3, "SETTLED": 1.0}),
     "latency": (90, {"ROUNDS": 3, "SECONDS": 2.0, "MOST": 10_000}),
-    "packages": (40, {}),
+    "packages": (40, {"STORED": 400}),
     "import_export": (45, {"ROUNDS": 1, "SIZES": (100_000,)}),
 }
 
