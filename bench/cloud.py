@@ -39,6 +39,7 @@ LISTS = 20  # surnames of 100 people each
 COMMON = "Commonname"
 PYTHON, NODE = "typical Python", "typical Node"
 NAMES = (PYTHON, NODE, "ours", "ours, no L1", "ours, no cache")
+REDUCED = "ours, no indexes"
 _PEERS = {PYTHON: typical, NODE: node}
 
 
@@ -85,7 +86,22 @@ def main() -> list[Table]:
         _row(table, "list of 100, not cached", contenders, lambda one: one.reads(lists), OTHERS // 4, cold=True)
         _row(table, "create", contenders, lambda one: one.creations(created), OTHERS, warm_up=FEW)
         _row(table, "mixed: 95 % reads", contenders, lambda one: list(mix(one.ids, one.key)), OTHERS)
-        return [table, _floor(contenders[2], stack)]
+        return [table, _creation(contenders, created, stack), _floor(contenders[2], stack)]
+
+
+def _creation(contenders: list[Contender], created: list[bytes], stack: ExitStack) -> Table:
+    """Compare a creation with and without what the typical service does not store: index entries, versions and changes."""
+    (reduced,) = open_contenders(stack, (REDUCED,))
+    compared = [contenders[NAMES.index(NODE)], contenders[NAMES.index("ours")], reduced]
+    rounds = [
+        [microseconds(one.server, one.creations(created), OTHERS, warm_up=FEW) for one in compared]
+        for _ in range(ROUNDS)
+    ]
+    node_costs, costs, reduced_costs = (list(column) for column in zip(*rounds, strict=True))
+    table = Table("µs of CPU of a creation", NODE, "ours", REDUCED, "Node : ours", f"Node : {REDUCED}")
+    ratios = f"{ratio(node_costs, costs):.1f}", f"{ratio(node_costs, reduced_costs):.1f}"
+    table.row(spread(node_costs), spread(costs), spread(reduced_costs), *ratios)
+    return table
 
 
 def _floor(one: Contender, stack: ExitStack) -> Table:
@@ -142,6 +158,7 @@ def open_contenders(stack: ExitStack, names: tuple[str, ...] = NAMES) -> Iterato
                 "PEOPLEINFO_CACHE_FENCE_TTL": "0.1",
             }
             settings |= {"PEOPLEINFO_CACHE_LOCAL_SIZE": "0"} if "no L1" in name else {}
+            settings |= {"PEOPLEINFO_SEARCH_INDEXES": "", "PEOPLEINFO_HISTORY": "0"} if name == REDUCED else {}
             server = stack.enter_context(ours(store, **UNLIMITED, **settings))
         made = post(server, "/v1/people", [_json(person) for person in people(STORED)], key=shown)
         ids = [str(json.loads(answer)["person_id"]) for answer in made]

@@ -34,6 +34,10 @@ BARS = (
     Bar("typical Node : ours, by id, not cached", CLOUD, "by id, not cached", "Node : ours", "≥ 1.8"),
     Bar("typical Node : ours, by surname, not cached", CLOUD, "by surname, not cached", "Node : ours", "≥ 1.8"),
     Bar("typical Node : ours, create", CLOUD, "create", "Node : ours", "≥ 1.8"),
+    Bar(
+        "typical Node : ours, create without indexes",
+        "µs of CPU of a creation", "", "Node : ours, no indexes", "≥ 1.8",
+    ),
     Bar("embedded list of 100 : bare Falcon, CPU", _EMBEDDED, "list of 100", _RATIO, "≤ 2"),
     Bar("list of 100, encrypted : plain, CPU", "µs of CPU per list", "list of 100", "encrypted : plain", "≤ 2"),
     Bar("batch-get of 100 : 100 reads by id, SQLite", "µs of CPU per person", "read by id, SQLite", "batch : one by one", "≤ 0.1"),
