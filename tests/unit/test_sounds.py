@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peopleinfo.people import index_entries
 from peopleinfo.people.nicknames import are_nicknames, familiar_names, related_names
-from peopleinfo.people.sounds import SOUND_LENGTH, sound
+from peopleinfo.people.sounds import SOUND_LENGTH, SOUND_VERSION, sound
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,11 @@ def test_every_related_name_is_folded_and_related_back() -> None:
     related = related_names("elisabeth")
     assert "lisa" in related
     assert all(name.isascii() and name.islower() and are_nicknames(name, "elisabeth") for name in related)
+
+
+def test_new_version_of_the_sounds_makes_an_index_outdated(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = index_entries.DEFAULT_PLAN
+    before = plan.text
+    monkeypatch.setattr(index_entries, "SOUND_VERSION", SOUND_VERSION + 1)
+    assert plan.text != before
+    assert index_entries.IndexPlan.parse(plan.text) == plan

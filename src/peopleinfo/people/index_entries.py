@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.people import identifiers, query_dates
 from peopleinfo.people.folding import FOLD_VERSION, fold
+from peopleinfo.people.sounds import SOUND_VERSION
 from peopleinfo.people.value_cache import ValueCache
 from peopleinfo.people.words import (
     collapse,
@@ -69,8 +70,8 @@ class IndexPlan(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The plan as a text that a store keeps, for example `1.2:address,birthdate,names:email,phone`."""
-        return f"{self.version}.{FOLD_VERSION}:{','.join(sorted(self.indexes))}:{','.join(self.identifiers)}"
+        """The plan as a text that a store keeps, for example `2.2.2:address,birthdate,names:email,phone`."""
+        return f"{self.version}.{FOLD_VERSION}.{SOUND_VERSION}:{','.join(sorted(self.indexes))}:{','.join(self.identifiers)}"
 
     @classmethod
     def parse(cls, text: str) -> IndexPlan:
