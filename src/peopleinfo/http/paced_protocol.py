@@ -55,9 +55,8 @@ class PacedProtocol(Protocol):
         return self._is_delayed or super()._is_behind()
 
     def _send_error(self) -> None:
-        if (
-            self._error_status == HTTPStatus.SERVICE_UNAVAILABLE
-        ):  # a connection above the limit takes no memory any longer
+        # A connection above the limit must end at once, because it takes memory.
+        if self._error_status == HTTPStatus.SERVICE_UNAVAILABLE:
             super()._send_error()
             return
         self.flow.pause_reading()
