@@ -27,14 +27,17 @@ class MergeEraser(MergeReader):
     """Erases merged records."""
 
     async def resume(self, person_id: str) -> None:
-        """Complete an interrupted erasure, which the caller repeats. Raises PersonNotFound if no erasure was interrupted."""
+        """Complete an interrupted erasure, which the caller repeats. Raises PersonNotFound unless it included merged records."""
         survivor, home = await self.survivor(person_id)
         marker = await self._versions.read_marker(home) if home else None
         if home is None or marker is None:
             raise PersonNotFound(person_id)
+        merged = merged_of(marker)
         with non_atomic_writes():
             await self._entries.erase(marker)
-            await self._erase_copies(home, survivor, last(person_id, merged_of(marker)))
+            await self._erase_copies(home, survivor, last(person_id, merged))
+        if not merged:  # the record itself is erased, perhaps by a concurrent request
+            raise PersonNotFound(person_id)
 
     async def erase_marked(self, marker: Item) -> None:
         """Erase the merged records of a deletion that was interrupted."""
