@@ -278,7 +278,7 @@ def test_deleted_person_is_not_found(client: httpx.Client, surname: str) -> None
 
 @pytest.mark.parametrize(
     "person_id",
-    ["0" * 32, "x", "0" * 31, "0" * 33, "F" * 32, "%00", "%2e%2e", "a%2Fb", "é", "..%2f..%2fetc", "x" * 9_000],
+    ["0" * 32, "x", "0" * 31, "0" * 33, "F" * 32, "%00", "%2e%2e", "a%2Fb", "é", "..%2f..%2fetc", "x" * 1_000],
 )
 def test_unknown_id_is_not_found(client: httpx.Client, person_id: str) -> None:
     assert client.get(f"/v1/people/{person_id}").status_code == 404
