@@ -31,9 +31,6 @@ class MemoryIndex:
         self._vocabulary: dict[str, set[str]] = defaultdict(set)
         self._keys_of_word = keys_of_word
 
-    def prepare(self, people: Sequence[PersonData]) -> None:
-        pass
-
     def load(self, people: Sequence[PersonData]) -> None:
         """Add many people."""
         for data in people:

@@ -113,7 +113,6 @@ async def test_index_of_large_batches_is_exact(tmp_path: Path, clock: Clock, mon
     path = tmp_path / "people.db"
     async with open_store("sqlite", tmp_path, clock) as store:
         for _ in range(3):
-            index_of(store).prepare(CROWD[::2])
             ids = await store.create_many(CROWD * (1_200 // len(CROWD)))
             await check_index(store, path)
             for person_id in ids[::40]:

@@ -126,13 +126,12 @@ class Importer:
         return await self._store(self._check(rows, await self._resume()))
 
     async def import_batches(self, batches: Iterable[Sequence[Row]]) -> AsyncIterator[list[RowResult]]:
-        """Store all batches like `import_rows`; validate and index the next batch while the store writes the previous one."""
+        """Store all batches like `import_rows`; validate the next batch while the store writes the previous one."""
         before = await self._resume()
         loading: asyncio.Task[list[RowResult]] | None = None
         try:
             for batch in batches:
                 checked = self._check(batch, before)
-                self._prepare(checked.decisions)
                 if loading is not None:
                     previous, loading = loading, None
                     yield await previous
@@ -178,12 +177,6 @@ class Importer:
             self._count(row, before)
             decisions.append(self._decide(row, today, is_stored=self._rows <= before.rows))
         return _CheckedBatch(decisions, self._rows, self._digest.digest(), today)
-
-    def _prepare(self, decisions: list[Decision]) -> None:
-        """Derive the index entries of new people, which takes a third of the time of an import."""
-        if self._target.people_index and not self._dry_run:
-            new = [one.action for one in decisions if one.creates and isinstance(one.action, PersonData)]
-            self._target.people_index.prepare(new)
 
     def _decide(self, row: Row, today: date, *, is_stored: bool) -> Decision:
         if isinstance(row.data, SkippedRow):

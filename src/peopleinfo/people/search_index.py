@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peopleinfo.people.index_entries import IndexPlan
-    from peopleinfo.people.person import PersonData
 
 MAX_HITS: Final = 200  # hits of one lookup
 MAX_ENTRIES_READ: Final = 5_000  # entries that one lookup reads, including those that its filters exclude
@@ -59,9 +58,6 @@ class SearchIndex(Protocol):
     @property
     def is_readable(self) -> bool:
         """Whether the index contains readable words. An index of hashes finds no prefixes and no typos, and has no order."""
-
-    def prepare(self, people: Sequence[PersonData]) -> None:
-        """Derive the entries of people who will probably be created soon, if the store would otherwise derive them while others wait."""
 
     async def look_up(self, lookups: Sequence[Lookup]) -> list[Hits]:
         """Return the hits of each lookup: at most `MAX_HITS`, from at most `MAX_ENTRIES_READ` entries, in the order of the entries."""

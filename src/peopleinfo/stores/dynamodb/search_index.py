@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.index_entries import IndexPlan
     from peopleinfo.people.people_list import Count, NameRange, Place
-    from peopleinfo.people.person import PersonData
     from peopleinfo.people.search_index import Lookup
     from peopleinfo.stores.dynamodb.client import Item, TableClient
     from peopleinfo.stores.dynamodb.search_entries import SearchEntries
@@ -50,9 +49,6 @@ class DynamoDBSearchIndex:
         self._is_complete = False
         self.plan: IndexPlan = entries.plan
         self.is_readable = layout.code is None
-
-    def prepare(self, people: Sequence[PersonData]) -> None:
-        pass  # the requests of a batch take longer than all derivations
 
     async def look_up(self, lookups: Sequence[Lookup]) -> list[Hits]:
         return await asyncio.gather(*map(self._hits, lookups))

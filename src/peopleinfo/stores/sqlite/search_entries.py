@@ -70,7 +70,6 @@ class _Entries(NamedTuple):
 
 
 _Indexed = tuple[int, _Entries]  # the seq of a person and its entries
-_Prepared = dict[int, "tuple[PersonData, _Entries]"]  # by the id of the object, which stays in memory
 
 
 class _Rows(NamedTuple):
@@ -111,19 +110,13 @@ class SearchEntries:
         self.number = _register(db, f"{'hashes' if code else 'words'}:{plan.text}")
         self._plans = {self.number: plan}
         self._staged = StagedEntries()
-        self._prepared: tuple[_Prepared, _Prepared] = {}, {}  # of the last two batches; more would need more memory
-
-    def prepare(self, people: Sequence[PersonData]) -> None:
-        """Derive the entries of a batch of people who will be added, in the thread of the caller."""
-        derived = {id(data): (data, self._derive(data, self.plan)) for data in people}
-        self._prepared = self._prepared[1], derived
 
     def add(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add new people, without a check of unique identifiers."""
         if len(people) > _STAGED_PEOPLE:
             self._add_staged(db, people)
         else:
-            self._insert(db, [(seq, self._entries(data)) for seq, data in people])
+            self._insert(db, [(seq, self._derive(data, self.plan)) for seq, data in people])
 
     def add_unique(self, db: sqlite3.Connection, people: Sequence[tuple[int, PersonData]]) -> None:
         """Add new people. Raises IdentifierConflict if another person has a unique identifier of one of them."""
@@ -175,13 +168,6 @@ class SearchEntries:
             self._plans[number] = IndexPlan.parse(text.split(":", 1)[1])
         return self._derive(data, self._plans[number])
 
-    def _entries(self, data: PersonData) -> _Entries:
-        """Return the entries of a person under the current plan, which may be prepared."""
-        for prepared in self._prepared:
-            if found := prepared.pop(id(data), None):
-                return found[1]
-        return self._derive(data, self.plan)
-
     def _derive(self, data: PersonData, plan: IndexPlan) -> _Entries:
         keys, order = keys_and_order(data, plan)
         if code := self.code:
@@ -194,7 +180,7 @@ class SearchEntries:
         words: set[str] = set()
         self._staged.start(db)
         for start in range(0, len(people), _STAGED_PEOPLE):
-            entries = [(seq, self._entries(data)) for seq, data in people[start : start + _STAGED_PEOPLE]]
+            entries = [(seq, self._derive(data, self.plan)) for seq, data in people[start : start + _STAGED_PEOPLE]]
             self._staged.add(db, self._rows(entries).values())
             words |= _words_of(entries)
         self._staged.finish(db)

@@ -65,7 +65,6 @@ class SqliteSearchIndex:
         self._entries = entries
         self._is_complete = False
         self.plan: IndexPlan = entries.plan
-        self.prepare = entries.prepare
         self.updates = UpdateOrder(run, entries.plan)
         self.is_readable = entries.code is None
 
