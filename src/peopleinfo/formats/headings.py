@@ -102,7 +102,8 @@ def role(heading: str) -> Role | None:
     if found := roles.get(_key(plain)) or roles.get(_without_kind(plain)):
         return found
     kind = _KINDS_OF_PERSON.match(key)
-    return (roles.get(key[kind.end() :]) if kind else None) or _in_two_languages(heading) or _in_group(heading)
+    found = (roles.get(key[kind.end() :]) if kind else None) or _in_two_languages(heading) or _in_group(heading)
+    return found or _whole_with_more(heading)
 
 
 def is_name(heading: str) -> bool:
@@ -157,6 +158,13 @@ def _in_group(heading: str) -> Role | None:
     if match is None or not all(_key(word) in GROUPS or _key(word) in KINDS for word in _WORD.findall(match[1])):
         return None
     return _roles().get(_key(match[2]))
+
+
+def _whole_with_more(heading: str) -> Role | None:
+    """Return the role of a whole name with further parts, such as `Surname, first name, title`."""
+    family, *parts = heading.split(",", 2)
+    found = role(f"{family},{parts[0]}") if len(parts) > 1 else None
+    return found if found and found.name.startswith("whole") else None
 
 
 def usual_order(heading: str) -> str | None:
