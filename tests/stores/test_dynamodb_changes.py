@@ -12,17 +12,17 @@ from peopleinfo.people.history import Operation
 from peopleinfo.stores.dynamodb import factory
 from tests.store_kinds import Clock, all_items, make_table, person_data, raw_bytes, table_location
 from tests.stores.test_changes import changes_since, current_position, without_times
-from tests.stores.test_dynamodb_faults import FaultyTransport
 from tests.stores.test_link_erasure import link_between
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from aiodynamo.http.types import HttpImplementation, Request, Response
 
     from peopleinfo.settings.urls import DynamoDBUrl
     from peopleinfo.stores.dynamodb.store import DynamoDBStore
+    from tests.faulty_transport import FaultyTransport
 
 UPDATED = Operation.UPDATED
 CANARY = "canary-value"
@@ -34,18 +34,8 @@ def location(tmp_path: Path) -> DynamoDBUrl:
 
 
 @pytest.fixture
-def transport(monkeypatch: pytest.MonkeyPatch) -> FaultyTransport:
-    transport = FaultyTransport()
-    monkeypatch.setattr(factory, "open_http", transport.open)
-    return transport
-
-
-@pytest.fixture
-async def store(transport: FaultyTransport, location: DynamoDBUrl, clock: Clock) -> AsyncIterator[DynamoDBStore]:
-    await make_table(location)
-    async with factory.open_dynamodb(location, now=clock.now) as store:
-        yield store
-        transport.fault = None
+def store(table_store: DynamoDBStore) -> DynamoDBStore:
+    return table_store
 
 
 def at_first(

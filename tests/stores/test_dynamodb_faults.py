@@ -27,33 +27,27 @@ from peopleinfo.people.store import Checkpoint
 from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.client import Timeouts
-from peopleinfo.stores.dynamodb.http import open_http
 from peopleinfo.telemetry.metrics import DYNAMODB_ATTEMPTS
-from tests import dynamodb_servers
+from tests.faulty_transport import THROTTLED, FaultyTransport
 from tests.store_kinds import (
     GENEROUS_TIMEOUT,
     Clock,
-    encryption,
     find_all,
     make_table,
     person_data,
     person_filter,
     scan_all,
-    table_location,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from aiodynamo.http.types import HttpImplementation
 
-    from peopleinfo.crypto.master_key import Encryption
     from peopleinfo.people.store import Store
     from peopleinfo.stores.dynamodb.store import DynamoDBStore
 
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems", "BatchWriteItem")
-THROTTLED = Response(400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}')
 RACED = Response(
     400,
     b'{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",'
@@ -62,54 +56,9 @@ RACED = Response(
 FAILED = Response(500, b'{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}')
 
 
-class FaultyTransport:
-    """An HTTP transport with fault injection: `fault` receives each request and the function that sends it."""
-
-    def __init__(self) -> None:
-        self.fault: Callable[[str, Request, HttpImplementation], Any] | None = None
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[HttpImplementation]:
-        async with open_http() as http:
-
-            async def send(request: Request) -> Response:
-                if self.fault is None:
-                    return await http(request)
-                action = str(request.headers and request.headers["X-Amz-Target"]).rpartition(".")[2]
-                response: Response = await self.fault(action, request, http)
-                return response
-
-            yield send
-
-
-@pytest.fixture(params=dynamodb_servers.KINDS)
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> DynamoDBUrl:
-    if problem := dynamodb_servers.missing_requirement(kind := str(request.param)):
-        pytest.skip(f"{kind} {problem}")
-    return table_location(kind, tmp_path)
-
-
 @pytest.fixture
-def transport(monkeypatch: pytest.MonkeyPatch) -> FaultyTransport:
-    transport = FaultyTransport()
-    monkeypatch.setattr(factory, "open_http", transport.open)
-    return transport
-
-
-@pytest.fixture
-def master(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
-    """Encryption settings; None in tests without the parameter."""
-    return encryption(tmp_path) if getattr(request, "param", "unencrypted") == "encrypted" else None
-
-
-@pytest.fixture
-async def store(
-    transport: FaultyTransport, location: DynamoDBUrl, clock: Clock, master: Encryption | None
-) -> AsyncIterator[DynamoDBStore]:
-    await make_table(location, encrypted=master is not None)
-    async with factory.open_dynamodb(location, now=clock.now, encryption=master) as store:
-        yield store
-        transport.fault = None
+def store(table_store: DynamoDBStore) -> DynamoDBStore:
+    return table_store
 
 
 def random_faults(seed: int) -> Callable[[str, Request, HttpImplementation], Any]:

@@ -12,45 +12,25 @@ import pytest
 from peopleinfo.errors import MergeNotFound, PersonNotFound, VersionConflict
 from peopleinfo.people.idempotency import ClientKey
 from peopleinfo.stores.cached.store import open_cached
-from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.trash_items import is_kept
-from tests import dynamodb_servers
-from tests.store_kinds import Clock, all_items, make_table, person_data, raw_bytes, table_location
+from tests.store_kinds import Clock, all_items, person_data, raw_bytes
 from tests.stores.test_dynamodb_changes import CANARY, Pause, at_first
-from tests.stores.test_dynamodb_faults import FaultyTransport
 from tests.stores.test_dynamodb_search import Crashes
 from tests.stores.test_merges import fields_of, request, service
 from tests.valkey_servers import running_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
-    from pathlib import Path
+    from collections.abc import Awaitable
 
     from peopleinfo.people.person import StoredPerson
     from peopleinfo.settings.urls import DynamoDBUrl
     from peopleinfo.stores.dynamodb.store import DynamoDBStore
-
-
-@pytest.fixture(params=dynamodb_servers.KINDS)
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> DynamoDBUrl:
-    if problem := dynamodb_servers.missing_requirement(kind := str(request.param)):
-        pytest.skip(f"{kind} {problem}")
-    return table_location(kind, tmp_path)
+    from tests.faulty_transport import FaultyTransport
 
 
 @pytest.fixture
-def transport(monkeypatch: pytest.MonkeyPatch) -> FaultyTransport:
-    transport = FaultyTransport()
-    monkeypatch.setattr(factory, "open_http", transport.open)
-    return transport
-
-
-@pytest.fixture
-async def store(transport: FaultyTransport, location: DynamoDBUrl, clock: Clock) -> AsyncIterator[DynamoDBStore]:
-    await make_table(location)
-    async with factory.open_dynamodb(location, now=clock.now) as store:
-        yield store
-        transport.fault = None
+def store(table_store: DynamoDBStore) -> DynamoDBStore:
+    return table_store
 
 
 async def merged_people(store: DynamoDBStore, clock: Clock) -> tuple[str, list[StoredPerson]]:

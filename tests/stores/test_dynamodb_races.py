@@ -9,30 +9,25 @@ import pytest
 from peopleinfo.errors import StoreUnavailable, VersionConflict
 from peopleinfo.stores.dynamodb import factory
 from tests.store_kinds import Clock, find_all, make_table, person_data, person_filter, table_location
-from tests.stores.test_dynamodb_faults import FaultyTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from aiodynamo.http.types import HttpImplementation, Request, Response
 
+    from peopleinfo.settings.urls import DynamoDBUrl
     from peopleinfo.stores.dynamodb.store import DynamoDBStore
+    from tests.faulty_transport import FaultyTransport
 
 
 @pytest.fixture
-def transport(monkeypatch: pytest.MonkeyPatch) -> FaultyTransport:
-    transport = FaultyTransport()
-    monkeypatch.setattr(factory, "open_http", transport.open)
-    return transport
+def location(tmp_path: Path) -> DynamoDBUrl:
+    return table_location("ministack", tmp_path)
 
 
 @pytest.fixture
-async def store(transport: FaultyTransport, tmp_path: Path, clock: Clock) -> AsyncIterator[DynamoDBStore]:
-    location = table_location("ministack", tmp_path)
-    await make_table(location)
-    async with factory.open_dynamodb(location, now=clock.now) as store:
-        yield store
+def store(table_store: DynamoDBStore) -> DynamoDBStore:
+    return table_store
 
 
 async def test_creation_does_not_overwrite_an_existing_item(

@@ -12,6 +12,7 @@ from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.people.store import Checkpoint
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
+from tests.faulty_transport import FaultyTransport
 from tests.store_kinds import (
     Clock,
     encryption,
@@ -23,7 +24,6 @@ from tests.store_kinds import (
     scan_all,
     table_location,
 )
-from tests.stores.test_dynamodb_faults import FaultyTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -22,8 +22,8 @@ from peopleinfo.people.idempotency import IdempotencyKey
 from peopleinfo.stores.dynamodb import bulk_write, client, factory
 from peopleinfo.stores.sqlite.factory import open_sqlite
 from tests import dynamodb_servers
+from tests.faulty_transport import THROTTLED, FaultyTransport
 from tests.store_kinds import ENCRYPTED_TABLE, Clock, encryption, make_table, person_data, scan_all, table_location
-from tests.stores.test_dynamodb_faults import THROTTLED, FaultyTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

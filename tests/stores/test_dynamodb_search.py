@@ -17,7 +17,6 @@ from peopleinfo.stores.dynamodb.search_items import home_of_entry, is_entry, is_
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending
 from tests.search_cases import person
 from tests.store_kinds import encryption, make_table, purge_all, raw_bytes, table_location
-from tests.stores.test_dynamodb_faults import FaultyTransport
 from tests.stores.test_search import check_table_index, reindex_all, search
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from peopleinfo.stores.dynamodb.client import Item
     from peopleinfo.stores.dynamodb.store import DynamoDBStore
+    from tests.faulty_transport import FaultyTransport
     from tests.store_kinds import Clock
 
 WRITES = {"BatchWriteItem", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
@@ -64,13 +64,6 @@ class Crashes:
                 raise Crash
             self._left -= 1
         return await send(request)
-
-
-@pytest.fixture
-def transport(monkeypatch: pytest.MonkeyPatch) -> FaultyTransport:
-    transport = FaultyTransport()
-    monkeypatch.setattr(factory, "open_http", transport.open)
-    return transport
 
 
 @pytest.fixture(params=["unencrypted", "encrypted"])

@@ -24,9 +24,9 @@ from peopleinfo.settings.urls import DynamoDBUrl
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.factory import open_dynamodb
 from peopleinfo.stores.sqlite.factory import open_sqlite
+from tests.faulty_transport import THROTTLED, FaultyTransport
 from tests.limits import HANG_TIMEOUT
 from tests.store_kinds import GENEROUS_TIMEOUT, make_table, person_data, table_location
-from tests.stores.test_dynamodb_faults import THROTTLED, FaultyTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,6 +28,7 @@ from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.items import PARTITION, bytes_attr
 from peopleinfo.stores.dynamodb.search_entries import data_of
 from tests.failing_sqlite import make_writer_fail
+from tests.faulty_transport import FaultyTransport
 from tests.store_kinds import (
     CACHED,
     ENCRYPTED,
@@ -39,7 +40,6 @@ from tests.store_kinds import (
     table_location,
 )
 from tests.stores.test_changes import changes_since, current_position
-from tests.stores.test_dynamodb_faults import FaultyTransport
 from tests.stores.test_history import all_versions
 from tests.stores.test_import_undo import import_history, importer
 from tests.stores.test_repeated_import import object_rows
