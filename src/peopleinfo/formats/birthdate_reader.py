@@ -1,6 +1,6 @@
 """Birthdates of files: partial dates in the formats of an option, or in the format guessed from a whole column.
 
-`date_texts` first removes the time of day and other additions from a text. `date_formats` reads a text in a given format, and
+`date_cleanup` first removes the time of day and other additions from a text. `strptime_format` reads a text in a given format, and
 `date_orders` reads three numbers and guesses their order. This module selects among them for each value.
 
 An incomplete date stays incomplete, a year of two digits is never in the future, and the values that programs write for "none" are
@@ -29,7 +29,7 @@ _ISO_LENGTH: Final = 10
 _MONTHS: Final = 12
 _ISLAMIC_YEARS: Final = range(1300, 1450)  # of the last centuries, in the calendars of Iran and of Islam
 _BUDDHIST_YEARS: Final = range(2400, 2600)
-_FIRST_USUAL: Final = "1450"
+_FIRST_USUAL: Final = str(_ISLAMIC_YEARS.stop)
 _FIRST_DAY: Final = date.min  # programs write this day for an unknown date
 _NONE: Final = frozenset(
     (

@@ -29,9 +29,8 @@ def command_line_option(name: str, value: str) -> str:
 class Columns(NamedTuple):
     """The names of columns, each unique, and the indices of those that give a field.
 
-    `whole` is a column of whole names: it is divided if `is_divided`, with `surname_count` surnames; otherwise it replaces
-    missing names. `birth_parts` are the columns
-    of year, month and day. `other_surname` is the column of the surname in rows without one.
+    `whole` is a column of whole names: it is divided if `is_divided`, with `surname_count` surnames; otherwise it replaces missing names.
+    `birth_parts` are the columns of year, month and day. `other_surname` is the column of the surname in rows without one.
     """
 
     names: tuple[str, ...]

@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     from peopleinfo.formats.column_mapping import ColumnMapping, Columns, OnBadDate
 
 Errors = tuple[FieldError, ...]
-_NULLS: Final = frozenset(
-    ("\\N", "(null)", "<null>", "[null]", "(NULL)", "<NULL>", "[NULL]", "#N/A")
-)  # of programs, not names
-_MARKS: Final = (
-    "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"  # of direction, around a text
-)
+# Values that programs write for none, and that are no names.
+_NULLS: Final = frozenset(("\\N", "(null)", "<null>", "[null]", "(NULL)", "<NULL>", "[NULL]", "#N/A"))
+# Marks of the direction of writing, around a text.
+_MARKS: Final = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 _BLANKS: Final = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )

@@ -43,19 +43,10 @@ _SEPARATED: Final = re.compile(
 # `Birth Day` beside `Birth Year` is a day, alone it is a birthday.
 _DAYS_AND_BIRTHDAYS: Final = frozenset(
     (
-        "birthday",
-        "bday",
-        "geburtstag",
-        "fodelsedag",
-        "fodselsdag",
-        "syntymapaiva",
-        "szuletesnap",
-        "деньрождения",
-        "деньнародження",
-        "dogumgunu",
-        "生日",
+        "birthday", "bday", "geburtstag", "fodelsedag", "fodselsdag", "syntymapaiva", "szuletesnap", "деньрождения", "деньнародження",
+        "dogumgunu", "生日",
     )
-)
+)  # fmt: skip
 
 _DATE_PARTS: Final = ("day", "month", "year")
 

@@ -19,55 +19,19 @@ if TYPE_CHECKING:
 _LISTS: Final = {"entry": '"Bundle"', "Resources": "ListResponse"}
 # The list of people in a response of an API, such as {"total": 2, "people": [{…}, {…}]}.
 _RESPONSE_LISTS: Final = (
-    "people",
-    "persons",
-    "contacts",
-    "users",
-    "members",
-    "records",
-    "results",
-    "items",
-    "data",
-    "rows",
-    "value",
-    "hits",
-    "content",
-    "list",
-    "employees",
-    "customers",
-    "students",
-    "patients",
-    "attendees",
-    "participants",
-    "connections",
-    "edges",
-    "nodes",
-    "@graph",
-)
+    "people", "persons", "contacts", "users", "members", "records", "results", "items", "data", "rows", "value", "hits", "content", "list",
+    "employees", "customers", "students", "patients", "attendees", "participants", "connections", "edges", "nodes", "@graph",
+)  # fmt: skip
 # Lists that a person may have too: the contacts of a person with an id.
 _LISTS_OF_A_PERSON: Final = frozenset(_RESPONSE_LISTS) - {"people", "persons", "users", "records", "results", "rows"}
 # Members of a FHIR Bundle and of a SCIM list that describe the list.
 _STANDARD: Final = frozenset(
     (
-        "resourceType",
-        "type",
-        "id",
-        "meta",
-        "timestamp",
-        "total",
-        "link",
-        "identifier",
-        "implicitRules",
-        "language",
-        "signature",
-        "schemas",
-        "totalResults",
-        "startIndex",
-        "itemsPerPage",
+        "resourceType", "type", "id", "meta", "timestamp", "total", "link", "identifier", "implicitRules", "language", "signature",
+        "schemas", "totalResults", "startIndex", "itemsPerPage",
     )
-)
-# Members beside a list of people that describe the response, and objects around the list.
-# Usual members beside a list of people that describe the response. They are not reported.
+)  # fmt: skip
+# Usual members next to a list of people, which describe the response. They are not reported.
 _METADATA: Final = frozenset(
     (
         "total", "count", "page", "limit", "offset", "status", "success", "next", "previous", "prev", "version", "totalsize", "done",
@@ -75,7 +39,7 @@ _METADATA: Final = frozenset(
         "_links", "jsonapi", "info", "pagination", "paging", "has_more", "hasmore", "per_page", "nextpagetoken", "resultsizeestimate",
     )
 )  # fmt: skip
-# Words in the names of all members that describe a response.
+# The name of any member that describes a response, as a sequence of such words. It is reported unless it is a usual one.
 _DESCRIPTION: Final = re.compile(
     r"(?:total|all|count|counts|page|pages|number|num|per|size|limit|offset|start|end|first|last|current|next|previous|prev|from|to|is|has|more|of"
     r"|records?|results?|elements|items|pageable|sort|order|status|success|ok|code|message|messages|error|errors|version|done|took|timed|out|shards"
@@ -228,7 +192,7 @@ def _is_list(key: str, members: list[str]) -> bool:
 
 
 def _others(line: int, members: list[str]) -> Iterator[Row]:
-    """Yield a row for the members beside a list of people, unless they are those of a standard."""
+    """Yield a row for the members next to a list of people, unless they only describe the list."""
     names = [name for name in map(_name, members) if name not in _STANDARD and name.lower() not in _METADATA]
     if any(headings.role(name) for name in names):
         yield Row(line, InvalidRow(f"has a list of people and the fields of a person: {', '.join(names)}"), b"")

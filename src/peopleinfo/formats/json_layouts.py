@@ -14,20 +14,9 @@ from peopleinfo.formats import fhir_reader, headings, scim_reader
 
 # Members with the fields of a record in responses of APIs: JSON:API, Strapi, HubSpot, Elasticsearch.
 _WRAPPERS: Final = (
-    "attributes",
-    "properties",
-    "_source",
-    "fields",
-    "person",
-    "user",
-    "contact",
-    "member",
-    "patient",
-    "customer",
-    "employee",
-    "student",
+    "attributes", "properties", "_source", "fields", "person", "user", "contact", "member", "patient", "customer", "employee", "student",
     "node",
-)
+)  # fmt: skip
 _MILLISECONDS: Final = re.compile(r"-?\d{1,13}", re.ASCII)
 _TEXT_ROLES: Final = {"birthdate": "person_birthdate", "address": "person_address"}
 _DATE_PARTS: Final = ("year", "month", "day")

@@ -55,9 +55,8 @@ _HOME: Final = tuple(
 )
 _WORK: Final = ("street", "streetaddress", "mozillaworkstreet2", "l", "st", "postalcode", "c", "countryname", "co")
 _POSTAL: Final = ("homepostaladdress", "postaladdress")
-_RESULT: Final = frozenset(
-    ("search", "result", "control", "matcheddn", "text", "ref")
-)  # below the entries of ldapsearch
+# Attributes of the result that ldapsearch writes below the entries.
+_RESULT: Final = frozenset(("search", "result", "control", "matcheddn", "text", "ref"))
 _CONTROL: Final = re.compile(r"[\0-\x08\x0e-\x1f]")
 _SECRET: Final = re.compile(r".*password.*", re.IGNORECASE)
 

@@ -17,21 +17,8 @@ _PARTICLES: Final = frozenset(
 _SUFFIXES: Final = frozenset(("jr", "sr", "ii", "iii", "iv", "junior", "senior", "phd", "md", "dds", "esq", "mba"))
 # Titles that are no given name after a comma: `Ida Harte, Dr. med.`
 _TITLES: Final = _SUFFIXES | {
-    "dr",
-    "drmed",
-    "drphil",
-    "drrernat",
-    "mag",
-    "ing",
-    "dipling",
-    "csc",
-    "mudr",
-    "mgr",
-    "prof",
-    "ma",
-    "msc",
-    "rn",
-}
+    "dr", "drmed", "drphil", "drrernat", "mag", "ing", "dipling", "csc", "mudr", "mgr", "prof", "ma", "msc", "rn",
+}  # fmt: skip
 _MIN_CAPITALS: Final = 3  # letters of a surname in capital letters in front of a given name
 _COMMA: Final = re.compile(r"\s*[,，、]\s*")
 _REMARK: Final = re.compile(r"[(\[\"“„]")
