@@ -130,6 +130,14 @@ def test_keys_beside_a_standard_name_keep_their_names() -> None:
     }
 
 
+def test_members_next_to_a_list_of_people_are_reported() -> None:
+    person = '{"person_surname":"A"}'
+    _, skipped = rows(f'{{"people":[{person}],"pageSize":9}}'.encode())
+    _, rejected = rows(f'{{"people":[{person}],"surname":"B"}}'.encode())
+    assert skipped.data == SkippedRow("the members next to the list of people are not stored: pageSize")
+    assert rejected.data == InvalidRow("has a list of people and the fields of a person (surname): remove one of them")
+
+
 def test_rejected_rows_can_be_corrected_and_imported_again() -> None:
     source = read(io.BufferedReader(io.BytesIO(b'{"person_surname":"A","n":1.50}\nnonsense\n')), form="ndjson")
     file = io.BytesIO()

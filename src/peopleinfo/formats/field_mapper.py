@@ -109,7 +109,7 @@ class FieldMapper:
 
     def _read_parts(self, cells: Sequence[str]) -> str | None:
         year, month, day = ("" if index is None else _cell(cells, index) for index in self._columns.birth_parts or ())
-        # `Birthday` beside `Birth Year` may be a complete date.
+        # `Birthday` next to `Birth Year` may be a complete date.
         return self._dates.read(day) if len(day) > 5 else self._dates.read_parts(year, month, day)  # noqa: PLR2004
 
     @staticmethod

@@ -40,7 +40,7 @@ _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 _SEPARATED: Final = re.compile(
     r"\s*[/|\n]\s*|(?<=[\u3040-\u9fff\uac00-\ud7af])\s*(?=[A-Za-z])|(?<=[A-Za-z])\s*(?=[\u3040-\u9fff\uac00-\ud7af])"
 )
-# `Birth Day` beside `Birth Year` is a day, alone it is a birthday.
+# `Birth Day` next to `Birth Year` is a day, alone it is a birthday.
 _DAYS_AND_BIRTHDAYS: Final = frozenset(
     (
         "birthday", "bday", "geburtstag", "fodelsedag", "fodselsdag", "syntymapaiva", "szuletesnap", "деньрождения", "деньнародження",

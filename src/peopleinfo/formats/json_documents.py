@@ -195,9 +195,10 @@ def _others(line: int, members: list[str]) -> Iterator[Row]:
     """Yield a row for the members next to a list of people, unless they only describe the list."""
     names = [name for name in map(_name, members) if name not in _STANDARD and name.lower() not in _METADATA]
     if any(headings.role(name) for name in names):
-        yield Row(line, InvalidRow(f"has a list of people and the fields of a person: {', '.join(names)}"), b"")
+        reason = f"has a list of people and the fields of a person ({', '.join(names)}): remove one of them"
+        yield Row(line, InvalidRow(reason), b"")
     elif names:
-        yield Row(line, SkippedRow(f"{', '.join(names)} beside the list of people is not stored"), b"")
+        yield Row(line, SkippedRow(f"the members next to the list of people are not stored: {', '.join(names)}"), b"")
 
 
 def _name(member: str) -> str:
