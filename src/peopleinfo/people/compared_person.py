@@ -6,8 +6,8 @@ A search compares up to 200 people, which share many names and words of addresse
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.people import identifiers as ids
 from peopleinfo.people.folding import fold
@@ -15,16 +15,13 @@ from peopleinfo.people.index_entries import address_forms, address_words, order_
 from peopleinfo.people.person import person_data_from_fields
 from peopleinfo.people.query_dates import stored_dates
 from peopleinfo.people.text_query import INITIALS
+from peopleinfo.people.value_cache import ValueCache
 from peopleinfo.people.words import collapse, divide, is_cjk, runs, significant, unfolded_words, without_particle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from peopleinfo.people.text_query import Term
-
-_MAX_CACHED_LENGTH: Final = 64  # characters
 _CACHED: Final = 8_192  # names, and as many words of addresses
-T = TypeVar("T")
 
 
 class Found(IntEnum):
@@ -66,9 +63,9 @@ class ComparedPerson:
         """The forms of the names, each with the class of an equal word."""
         if not (self._name and self._surname):
             return _only_name(self._surname or self._name)
-        given, key = _forms(self._name), fold(self._surname)
+        given, key = _forms[self._name], fold(self._surname)
         joined = dict.fromkeys([key + fold(self._name), fold(self._name) + key], Found.EXACT) if is_cjk(key) else {}
-        return joined | given | _forms(self._surname)
+        return joined | given | _forms[self._surname]
 
     def has_initials(self, word: str) -> bool:
         """Return whether a word consists of the initials of first names, for example `mj` of Mary Jane."""
@@ -88,7 +85,7 @@ class ComparedPerson:
         if not address:
             return frozenset()
         words = {word for line in address.splitlines() for word in unfolded_words(line)}
-        return frozenset().union(*map(_address_word, words), map(collapse, postcodes(address)))
+        return frozenset().union(*map(_address_words.__getitem__, words), map(collapse, postcodes(address)))
 
     @cached_property
     def dates(self) -> list[str]:
@@ -106,9 +103,9 @@ class ComparedPerson:
             for key in ids.keys_of(name, value)
         }
 
-    def has_phone(self, term: Term) -> bool:
-        """Return whether the person has the phone number of a term, with or without the country code."""
-        return any(ids.is_phone(term.phone, value) for name, value in self._values if ids.is_phone_field(name))
+    def has_phone(self, digits: str) -> bool:
+        """Return whether the person has a phone number, with or without the country code."""
+        return any(ids.is_phone(digits, value) for name, value in self._values if ids.is_phone_field(name))
 
     def has_part_of_phone(self, digits: str) -> bool:
         """Return whether digits are a part of a phone number."""
@@ -120,14 +117,7 @@ class ComparedPerson:
         return list(ids.values_of(self._fields, self._identifiers))
 
 
-def _cached(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a function that keeps its results for short texts."""
-    cached = lru_cache(maxsize=_CACHED)(function)
-    return lambda text: cached(text) if len(text) <= _MAX_CACHED_LENGTH else function(text)
-
-
-@_cached
-def _forms(name: str) -> dict[str, Found]:
+def _forms_of(name: str) -> dict[str, Found]:
     """Return the forms of a name. The caller must not change them."""
     forms: dict[str, Found] = {}
     words = divide(name)
@@ -139,12 +129,14 @@ def _forms(name: str) -> dict[str, Found]:
     return forms
 
 
+_forms: Final = ValueCache(_forms_of, _CACHED)
+
+
 def _only_name(name: str) -> dict[str, Found]:
     """Return the forms of the only name of a person, which may be a whole name without blanks."""
     key = fold(name)
-    return (dict.fromkeys((key[start:] for start in range(1, len(key))), Found.PART) if is_cjk(key) else {}) | _forms(
-        name
-    )
+    ends = (key[start:] for start in range(1, len(key))) if is_cjk(key) else ()
+    return dict.fromkeys(ends, Found.PART) | _forms[name]
 
 
 def _add(names: dict[str, Found], forms: Iterable[str], found: Found) -> None:
@@ -152,8 +144,10 @@ def _add(names: dict[str, Found], forms: Iterable[str], found: Found) -> None:
         names.setdefault(form, found)
 
 
-@_cached
-def _address_word(word: str) -> tuple[str, ...]:
+def _forms_of_address_word(word: str) -> tuple[str, ...]:
     """Return all forms of one word of an address."""
     forms = [form for part in address_words(word) for form in address_forms(part)]
     return (*forms, *map(collapse, forms))
+
+
+_address_words: Final = ValueCache(_forms_of_address_word, _CACHED)

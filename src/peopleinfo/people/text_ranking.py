@@ -127,7 +127,7 @@ class Comparison:
     def _other_readings(self, person: ComparedPerson, term: Term) -> Found:
         if self._identifiers and not person.identifier_keys.isdisjoint(term.identifiers):
             return Found.IDENTIFIER
-        if term.phone and person.has_phone(term):
+        if term.phone and person.has_phone(term.phone):
             return Found.IDENTIFIER
         matching = [date for date in term.dates if any(includes(date, stored) for stored in person.dates)]
         return Found.NOTHING if not matching else Found.EXACT if set(matching) & set(person.dates) else Found.PART

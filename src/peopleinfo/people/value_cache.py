@@ -13,7 +13,7 @@ MAX_CACHED_LENGTH: Final = 64  # characters
 
 
 class ValueCache(dict[str, T]):
-    """Derives what a text lacks with `cache[text]`. Safe to share between threads.
+    """A dictionary in which `cache[text]` derives a missing value from its text. Safe to share between threads.
 
     Unlike in `lru_cache`, a hit changes no memory. When half of the size is used, the values become those of the earlier generation, which the
     cache still finds until the next half is used.
