@@ -100,26 +100,29 @@ class Assessment(NamedTuple):
 
 def score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
     """Weigh all agreements of two records. `frequencies` holds the counts of `count_keys(p)`."""
-    evidence, same_name = _names(p, q, frequencies)
-    placeholder = frequencies.birthdate(p.birthdate)
-    if birthdate := field_comparison.birthdates(p, q):
-        evidence.append(_birthdate(birthdate, placeholder))
-    if address := field_comparison.addresses(p, q, frequencies.common_words):
-        evidence.append(_evidence("person_address", address, ADDRESS[address]))
-    evidence += _identifiers(p, q)
-    same_birthdate = birthdate in _SAME_BIRTHDATE and not placeholder
-    reliable = same_name and same_birthdate and p.generation == q.generation and not _are_apart(evidence)
-    return Score(tuple(evidence), reliable)
+    address = field_comparison.addresses(p, q, frequencies.common_words)
+    return _score(p, q, frequencies, _evidence("person_address", address, ADDRESS[address]) if address else None)
 
 
 def best_score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies) -> Score:
     """Return a score that the pair does not exceed, without the costly comparison of the words of addresses."""
-    evidence, _ = _names(p, q, frequencies)
+    have_addresses = (p.numbers or p.words) and (q.numbers or q.words)
+    best = _OTHER_NUMBERS if p.numbers.isdisjoint(q.numbers) else _SAME_NUMBER
+    return _score(p, q, frequencies, best if have_addresses else None)
+
+
+def _score(p: MatchRecord, q: MatchRecord, frequencies: Frequencies, address: Evidence | None) -> Score:
+    """Weigh the agreements of all fields but the address, whose evidence is given."""
+    evidence, same_name = _names(p, q, frequencies)
+    placeholder = frequencies.birthdate(p.birthdate)
     if birthdate := field_comparison.birthdates(p, q):
-        evidence.append(_birthdate(birthdate, frequencies.birthdate(p.birthdate)))
-    if (p.numbers or p.words) and (q.numbers or q.words):
-        evidence.append(_OTHER_NUMBERS if p.numbers.isdisjoint(q.numbers) else _SAME_NUMBER)
-    return Score((*evidence, *_identifiers(p, q)), reliable=True)
+        evidence.append(_birthdate(birthdate, placeholder))
+    if address:
+        evidence.append(address)
+    evidence += _identifiers(p, q)
+    same_birthdate = birthdate in _SAME_BIRTHDATE and not placeholder
+    reliable = same_name and same_birthdate and p.generation == q.generation and not _are_apart(evidence)
+    return Score(tuple(evidence), reliable)
 
 
 def are_relatives(evidence: tuple[Evidence, ...]) -> bool:
