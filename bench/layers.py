@@ -38,10 +38,10 @@ LAYERS = {
     "cache": r"peopleinfo/stores/cached/(?!pipelined_connection)",
     "store": r"peopleinfo/(crypto|stores/sqlite)/|peopleinfo/stores/dynamodb/(?!http\.py)|aiodynamo/",
     "record and rules": r"peopleinfo/people/",
-    "HTTP API": r"peopleinfo/http/(?!uvicorn_|shutdown|bodies)|peopleinfo/app\.py",
+    "HTTP API": r"peopleinfo/http/(?!uvicorn_|paced_|fast_protocol|problem_response|shutdown|bodies|falcon_app)|peopleinfo/app\.py",
     "framework (Falcon)": r"falcon/|peopleinfo/http/(bodies|falcon_app)\.py|<string>",
-    "sending the response (system)": r"_Cycle\._end .*http/uvicorn_protocol\.py",
-    "HTTP server (uvicorn, httptools)": r"uvicorn/(?!server|_compat)|peopleinfo/http/(uvicorn_\w+|shutdown)\.py",
+    "sending the response (system)": r"_finish_response .*http/uvicorn_cycle\.py",
+    "HTTP server (uvicorn, httptools)": r"uvicorn/(?!server|_compat)|peopleinfo/http/(uvicorn_\w+|paced_protocol|fast_protocol|problem_response|shutdown)\.py",
     "Redis client (system)": r"cached/pipelined_connection\.py|redis/",
     "DynamoDB client (pyreqwest, system)": r"dynamodb/http\.py|pyreqwest/",
 }
