@@ -13,7 +13,6 @@ from peopleinfo.stores.dynamodb.history import merged_of
 from peopleinfo.stores.dynamodb.items import ALIAS, binary, bytes_attr, person_id_of, singleton_key
 from peopleinfo.stores.dynamodb.merge_items import home_of_merged, is_merged, merged_key, remove_merged
 from peopleinfo.stores.dynamodb.merge_reader import MergeReader
-from peopleinfo.stores.dynamodb.search_entries import data_of
 from peopleinfo.stores.dynamodb.trash_items import is_kept
 
 if TYPE_CHECKING:
@@ -67,11 +66,8 @@ class MergeEraser(MergeReader):
                 await self._erase_copies(home, person_id)
             return
         home = merged.home
-        body = await self._format.body(home, merged.item)
-        before = (data_of(body), merged.item) if body is not None else None
         # An interrupted merge may have left entries.
-        indexed = self._entries.change(home, merged.version + 1, before, None, erases=True)
-        marker = self._versions.marker(home, person_id) | self._entries.marked(indexed)
+        indexed, marker = await self._erasure(home, merged.item, merged.version + 1, person_id)
         change = self._announcement(home, person_id, merged.version + 2, Operation.DELETED, merged.item)
         changes = await self._feed.announce([change], more=[marker])
         writes = [remove_merged(merged), *self._format.delete_key_writes(home), *_alias_writes(merged.item)]

@@ -22,7 +22,6 @@ from peopleinfo.stores.dynamodb.record_writes import (
     move_writes,
     update_write,
 )
-from peopleinfo.stores.dynamodb.search_entries import data_of
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending, Incoming
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from peopleinfo.stores.dynamodb.client import Item, Json
     from peopleinfo.stores.dynamodb.history import ItemPerson
     from peopleinfo.stores.dynamodb.items import ItemKey
-    from peopleinfo.stores.dynamodb.search_entries import IndexChange
 
 _MAX_ATTEMPTS: Final = 20  # attempts of a write that conflicts with concurrent writes
 
@@ -80,9 +78,8 @@ class RecordWriter(TableWriter):
         Return False if it was changed or moved after `found` was read.
         """
         change = self._announcement(found.home, person_id, found.version + 1, Operation.DELETED, found.item)
-        indexed = await self._removed_entries(found)
+        indexed, marker = await self._erasure(found.home, found.item, found.version + 1, person_id, merged)
         needs_marker = found.version > 1 or indexed.removed
-        marker = self._versions.marker(found.home, person_id, merged) | self._entries.marked(indexed)
         changes = await self._feed.announce([change], more=[marker] if needs_marker else [])
         async with self._feed.writing(changes):
             deleted = await self._delete_item(found, self._format.delete_key_writes(found.home))
@@ -105,11 +102,6 @@ class RecordWriter(TableWriter):
         """Erase a record without an encryption key; `found` has its attribute `alias`."""
         await self._delete_item(found, self._format.key_absent_conditions(found.home))
         await self._erase_copies(found.home, person_id_of(found.home, found.item, self._ids))
-
-    async def _removed_entries(self, found: Located) -> IndexChange:
-        body = await self._format.body(found.home, found.item)
-        before = (data_of(body), found.item) if body is not None else None
-        return self._entries.change(found.home, found.version + 1, before, None, erases=True)
 
     async def _update_in_place(
         self, home: ItemKey, item_key: ItemKey, data: PersonData, record: StoredPerson, made: Item, log: list[Json]

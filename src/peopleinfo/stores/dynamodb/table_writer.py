@@ -72,6 +72,13 @@ class TableWriter:
         foreign_id = person_id if self._ids.encode(home.block) != person_id else None
         return Announcement(home, version, operation, foreign_id, time_of(item))
 
+    async def _erasure(
+        self, home: ItemKey, item: Item, version: int, person_id: str, merged: Sequence[str] = ()
+    ) -> tuple[IndexChange, Item]:
+        """Return the removal of the entries of a record, and the marker of its erasure and of those `merged` into it."""
+        indexed = self._entries.change(home, version, await self._decode(home, item), None, erases=True)
+        return indexed, self._versions.marker(home, person_id, merged) | self._entries.marked(indexed)
+
     async def _erase_copies(self, home: ItemKey, person_id: str, merged: Sequence[str] = ()) -> None:
         """Erase the links, versions and merges of an erased record and the records `merged` into it, then its marker. Safe to repeat."""
         await self._links.erase(person_id)
@@ -97,5 +104,9 @@ class TableWriter:
     async def _read_current(self, home: ItemKey) -> Current | None:
         """Return the current record with a home key, or None."""
         found = await self._locate(home, f"version, body, moved_to, {INDEXED}")
-        body = await self._format.body(found.home, found.item) if found else None
-        return (data_of(body), found.item) if found and body is not None else None
+        return await self._decode(found.home, found.item) if found else None
+
+    async def _decode(self, home: ItemKey, item: Item) -> Current | None:
+        """Return the fields of a record with its item; None if its encryption key is deleted."""
+        body = await self._format.body(home, item)
+        return (data_of(body), item) if body is not None else None

@@ -21,7 +21,7 @@ from peopleinfo.stores.dynamodb.history import moment, origin_attributes, origin
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_key_of
 from peopleinfo.stores.dynamodb.merge_eraser import last
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN, SURVIVES, Located, delete_writes
-from peopleinfo.stores.dynamodb.search_entries import INDEXED, data_of
+from peopleinfo.stores.dynamodb.search_entries import INDEXED
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
 from peopleinfo.stores.dynamodb.trash_items import (
     SHARDS,
@@ -244,12 +244,8 @@ class DynamoDBTrash(TableWriter):
         """Erase a person in the trash with its merged records, the one that the caller `named` last; return False if it is not there."""
         (person_id, *merged), home, version = group, deleted.home, deleted.version + 1
         change = self._announcement(home, person_id, version, Operation.DELETED, deleted.item)
-        body = await self._format.body(home, deleted.item)
-        before = (data_of(body), deleted.item) if body is not None else None
-        indexed = self._entries.change(
-            home, version, before, None, erases=True
-        )  # an interrupted deletion may have left entries
-        marker = self._versions.marker(home, person_id, merged) | self._entries.marked(indexed)
+        # An interrupted deletion may have left entries.
+        indexed, marker = await self._erasure(home, deleted.item, version, person_id, merged)
         changes = await self._feed.announce([change], more=[marker])
         async with self._feed.writing(changes):
             writes = [*remove_writes(deleted, with_alias=True), *self._format.delete_key_writes(home)]
