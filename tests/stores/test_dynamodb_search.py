@@ -14,6 +14,7 @@ from peopleinfo.people.text_search import PeopleSearch
 from peopleinfo.stores.dynamodb import factory
 from peopleinfo.stores.dynamodb.items import bytes_attr
 from peopleinfo.stores.dynamodb.search_items import home_of_entry, is_entry, is_word
+from peopleinfo.stores.dynamodb.trash_items import is_kept
 from peopleinfo.stores.dynamodb.unique_identifiers import IdentifierPending
 from tests.search_cases import person
 from tests.store_kinds import encryption, make_table, purge_all, raw_bytes, table_location
@@ -177,7 +178,7 @@ async def check_entries(store: DynamoDBStore) -> None:
     """Check that every entry belongs to an existing person."""
     items, _ = await store._table.scan(limit=10_000)
     homes = {home_of_entry(bytes_attr(item, "sk")) for item in items if is_entry(item)}
-    assert all([await store._exists(home) for home in homes])
+    assert all([await is_kept(store._table, home) for home in homes])
 
 
 async def test_refused_change_leaves_no_entry(store: DynamoDBStore) -> None:

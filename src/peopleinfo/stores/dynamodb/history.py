@@ -166,22 +166,18 @@ class VersionItems:
         if not await is_kept(self._table, home):
             await self.erase_versions(home)
 
-    async def resume_erasures(
-        self, exists: Callable[[ItemKey], Awaitable[bool]], *erasers: Callable[[Item], Awaitable[None]]
-    ) -> None:
-        """Erase the versions of deleted records whose deletion was interrupted. Before, each of `erasers` gets the marker.
-
-        `exists` returns whether a record exists.
-        """
+    async def resume_erasures(self, *erasers: Callable[[Item], Awaitable[None]]) -> None:
+        """Erase the versions of deleted records whose deletion was interrupted. Before, each of `erasers` gets the marker."""
         oldest = int(self._now().timestamp()) - _MIN_MARKER_AGE
         async for item in query_items(self._table, "pk = :pk", {":pk": binary(_ERASING)}):
             home = item_key_of(bytes_attr(item, "sk"))
-            if int_attr(item, "at") < oldest and not await exists(home):
+            if int_attr(item, "at") >= oldest:
+                continue
+            if not await is_kept(self._table, home):
                 for erase_others in erasers:
                     await erase_others(item)
                 await self.erase(home)
-            if int_attr(item, "at") < oldest:
-                await self.delete_marker(home)
+            await self.delete_marker(home)
 
     async def _keys(self, partition: bytes) -> tuple[list[Item], Item | None]:
         more = {"ConsistentRead": True, "ProjectionExpression": "pk, sk"}

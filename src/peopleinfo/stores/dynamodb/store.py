@@ -64,7 +64,6 @@ from peopleinfo.stores.dynamodb.search_items import SearchItems
 from peopleinfo.stores.dynamodb.surname_search import SurnameSearch
 from peopleinfo.stores.dynamodb.table_writer import WriterParts
 from peopleinfo.stores.dynamodb.trash import DynamoDBTrash
-from peopleinfo.stores.dynamodb.trash_items import is_kept
 from peopleinfo.stores.dynamodb.unique_identifiers import UniqueIdentifiers
 from peopleinfo.stores.dynamodb.upsert import Upsert, is_local_id
 from peopleinfo.stores.dynamodb.version_archive import DynamoDBVersionArchive
@@ -215,14 +214,11 @@ class DynamoDBStore:
         await self._renewals.resume()
         await self._writer.resume_index_changes()
         erasers = self._entries.erase, self.matches.links.erase_marked, self.merges.erase_marked
-        await self._versions.resume_erasures(self._exists, *erasers)
+        await self._versions.resume_erasures(*erasers)
         return False
 
     async def _erase_merged(self, person_ids: Sequence[str]) -> None:
         await self.merges.erase(person_ids)
-
-    async def _exists(self, home: ItemKey) -> bool:
-        return await is_kept(self._table, home)
 
     async def find(self, person_filter: PersonFilter, *, after: bytes | None, limit: int) -> Page:
         return await self._by_surname.find(person_filter, after=after, limit=limit)
