@@ -26,7 +26,7 @@ class MergeEraser(MergeReader):
     """Erases merged records."""
 
     async def resume(self, person_id: str) -> None:
-        """Complete an interrupted erasure, which the caller repeats. Raises PersonNotFound unless it included merged records."""
+        """Complete an interrupted erasure that the caller repeats. Raises PersonNotFound unless it included merged records."""
         survivor, home = await self.survivor(person_id)
         marker = await self._versions.read_marker(home) if home else None
         if home is None or marker is None:
@@ -34,7 +34,7 @@ class MergeEraser(MergeReader):
         merged = merged_of(marker)
         with non_atomic_writes():
             await self._entries.erase(marker)
-            await self._erase_copies(home, survivor, last(person_id, merged))
+            await self._erase_copies(home, survivor, erasure_order(merged, person_id))
         if not merged:  # the record itself is erased, perhaps by a concurrent request
             raise PersonNotFound(person_id)
 
@@ -90,9 +90,9 @@ class MergeEraser(MergeReader):
             await self._table.update(key, "REMOVE answer", "place = :home", {":home": binary(merged.home.block)})
 
 
-def last(person_id: str, person_ids: Sequence[str]) -> list[str]:
-    """Return ids with `person_id` at the end: a caller can repeat an interrupted erasure until the record with its id is erased."""
-    return sorted(person_ids, key=person_id.__eq__)
+def erasure_order(person_ids: Sequence[str], requested: str) -> list[str]:
+    """Return ids with the requested one at the end: the caller can repeat an interrupted erasure while its record exists."""
+    return sorted(person_ids, key=requested.__eq__)
 
 
 def _alias_writes(item: Item) -> list[Json]:

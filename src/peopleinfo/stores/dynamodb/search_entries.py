@@ -121,7 +121,7 @@ class SearchEntries:
         await self._remove(change.removed, change.version)
         await self._delete_marker(change.marker)
 
-    async def undo(self, change: IndexChange, current: tuple[PersonData, Item] | None = None) -> None:
+    async def undo(self, change: IndexChange, current: Current | None = None) -> None:
         """Remove the added entries of a write that was not applied, except those of the current record. Raises StoreUnavailable."""
         kept = self._rows_of(change.home, *current) if current is not None else {}
         await self._remove({key: word for key, word in change.added.items() if key not in kept}, change.version)

@@ -47,7 +47,7 @@ from peopleinfo.stores.dynamodb.items import (
 from peopleinfo.stores.dynamodb.key_renewal import KeyRenewals
 from peopleinfo.stores.dynamodb.leases import acquire_lease
 from peopleinfo.stores.dynamodb.match_index import DynamoDBMatchIndex
-from peopleinfo.stores.dynamodb.merge_eraser import last
+from peopleinfo.stores.dynamodb.merge_eraser import erasure_order
 from peopleinfo.stores.dynamodb.merges import DynamoDBMerges
 from peopleinfo.stores.dynamodb.paging import PageBuilder, key_at, position_of
 from peopleinfo.stores.dynamodb.people_count import estimate_items
@@ -192,13 +192,13 @@ class DynamoDBStore:
         raise StoreUnavailable("concurrent changes of the person prevented its deletion; try again")
 
     async def _delete(self, found: Located, survivor: str, expected: int | None, person_id: str) -> bool:
-        """Erase a located record with its merged records, that with `person_id` last; return False if it has changed since."""
+        """Erase a located record with its merged records, the requested one last; return False if it has changed since."""
         if not await self._format.has_key(found.home):
             raise PersonNotFound(person_id)
         if expected not in (None, found.version):
             raise VersionConflict(person_id, actual=found.version)
         merged = (await self.merges.group(survivor))[1:] if SURVIVES in found.item else []
-        return await self._writer.delete(found, survivor, last(person_id, merged))
+        return await self._writer.delete(found, survivor, erasure_order(merged, person_id))
 
     async def read_versions(self, person_id: str, *, after: int, limit: int) -> VersionPage:
         try:

@@ -19,7 +19,7 @@ from peopleinfo.stores.dynamodb.client import non_atomic_writes
 from peopleinfo.stores.dynamodb.conditional_writes import transact
 from peopleinfo.stores.dynamodb.history import moment, origin_attributes, origin_of
 from peopleinfo.stores.dynamodb.items import ItemKey, binary, bytes_attr, item_key_of
-from peopleinfo.stores.dynamodb.merge_eraser import last
+from peopleinfo.stores.dynamodb.merge_eraser import erasure_order
 from peopleinfo.stores.dynamodb.record_writes import ORIGIN, SURVIVES, Located, delete_writes
 from peopleinfo.stores.dynamodb.search_entries import INDEXED
 from peopleinfo.stores.dynamodb.table_writer import TableWriter
@@ -240,8 +240,8 @@ class DynamoDBTrash(TableWriter):
             await self._undo_entries(new.indexed)
         return new.record if is_done else None
 
-    async def _erase(self, deleted: Deleted, group: Sequence[str], named: str) -> bool:
-        """Erase a person in the trash with its merged records, the one that the caller `named` last; return False if it is not there."""
+    async def _erase(self, deleted: Deleted, group: Sequence[str], requested: str) -> bool:
+        """Erase a person in the trash with its merged records, the `requested` one last; return False if it is no longer there."""
         (person_id, *merged), home, version = group, deleted.home, deleted.version + 1
         change = self._announcement(home, person_id, version, Operation.DELETED, deleted.item)
         # An interrupted deletion may have left entries.
@@ -256,7 +256,7 @@ class DynamoDBTrash(TableWriter):
         self._format.evict_key(home)
         with non_atomic_writes():  # the marker remains
             await self._entries.finish(indexed)
-            await self._erase_copies(home, person_id, last(named, merged))
+            await self._erase_copies(home, person_id, erasure_order(merged, requested))
         return True
 
     async def _announce(
