@@ -16,9 +16,8 @@ Index = Literal["", "text", "identifier", "birthdate", "address", "duplicates"]
 Outcome = Literal["done", "missing", "conflict", "unchanged", "failed", "unknown"]
 
 WRITES: frozenset[Kind] = frozenset(("create", "replace", "patch", "delete", "erase", "restore", "merge", "undo"))
-BY_SURNAME: frozenset[Index] = frozenset(
-    ("", "text")
-)  # indexes that find the people with a surname, the others those with a mark
+# Indexes that find the people with a surname; the others find those with a mark.
+BY_SURNAME: frozenset[Index] = frozenset(("", "text"))
 
 
 class PersonState(NamedTuple):

@@ -67,7 +67,7 @@ async def test_page_in_memory_omits_record_whose_key_is_deleted(tmp_path: Path, 
 
 
 def pages_of(surnames: list[str]) -> DecryptedPages:
-    """Return no pages of a database with a ciphertext of 10 bytes for each surname."""
+    """Return an empty cache of a database with a ciphertext of 10 bytes for each surname."""
     db = sqlite3.connect(":memory:")
     db.execute("CREATE TABLE people (surname_key, seq, body)")
     db.execute("CREATE TABLE person_keys (seq)")

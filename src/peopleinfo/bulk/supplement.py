@@ -128,7 +128,7 @@ async def iter_supplement(store: ArchivedStore) -> AsyncIterator[SupplementBatch
 
 
 async def store_entries(store: ArchivedStore, entries: Sequence[Entry]) -> None:
-    """Store entries after their people. Repeatable; what is newer in the store remains."""
+    """Store entries after their people. Safe to repeat: a newer entry of the store is not overwritten."""
     for entry in entries:
         match entry:
             case ArchivedMerge(merge, version, log):

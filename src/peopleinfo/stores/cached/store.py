@@ -205,7 +205,7 @@ class CachedStore:
         names = [person_name(each) for each in {*merged, person_id}]
         try:
             await self.delete_by(self._store.delete, survivor, expected, names)
-        except PersonNotFound:  # maybe after an erasure that was interrupted, which the store completes
+        except PersonNotFound:  # the store may still complete an interrupted erasure
             await self.write_fenced([*names, person_name(survivor)], partial(self._store.delete, person_id))
 
     async def delete_by(

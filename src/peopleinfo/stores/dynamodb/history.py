@@ -1,11 +1,13 @@
 """The versions of records in the table.
 
     partition key `pk`        sort key `sk`   item
-    "h" + a home key          a version       the body of the version, its origin (`made_by`, `made_as`, `made_in`) and the time of its replacement
-    "erasing"                 a home key      a deletion in progress, whose versions and `merged` records must be erased
+    "h" + a home key          a version       a replaced version
+    "erasing"                 a home key      the marker of an erasure in progress
 
-A version is stored before the write that replaces it. The item is true whether or not that write is applied, since a version never changes,
-and a reader returns only versions below the current one.
+A version has its body, its origin (`made_by`, `made_as`, `made_in`) and the time of its replacement. It is stored before the write that
+replaces it. If that write fails, the item does no harm: a version never changes, and a reader returns only versions below the current one.
+
+A marker has the id of the erased record, the ids of the `merged` records to erase with it, and the keys of its index entries.
 """
 
 from __future__ import annotations

@@ -174,7 +174,8 @@ class DynamoDBMerges(MergeArchive, MergeEraser):
         first, old = await self._versions.archive(home, record.version, record.body, merged.item)
         second, older = await self._versions.archive(home, between.version, between.body, origin)
         first = [item for item in first if {"pk": item["pk"], "sk": item["sk"]} not in older]
-        indexed = self._entries.change(home, version, (data_of(record.body), {}), change.data)  # has no entries
+        # The item of a record without entries: a merge removes them.
+        indexed = self._entries.change(home, version, (data_of(record.body), {}), change.data)
         return _Restored(merged, change, announced, [*first, *second], [*old, *older], indexed, record)
 
     async def _undo(
