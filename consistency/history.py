@@ -67,6 +67,11 @@ class Operation(msgspec.Struct, tag="operation", omit_defaults=True):
     other_version: int | None = None  # its version before the merge
     merge: str = ""  # the id of that merge
 
+    @property
+    def is_deletion(self) -> bool:
+        """Whether the operation moves a person to the trash or erases it."""
+        return self.kind in ("delete", "erase")
+
     def is_listed(self, state: PersonState) -> bool:
         """Return whether a list contains a person in a state."""
         return state.surname == self.surname if self.index in BY_SURNAME else state.mark == self.mark

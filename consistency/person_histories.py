@@ -193,7 +193,7 @@ def _first_deletion_calls(operations: list[Operation]) -> dict[str, int]:
     """Return the first call of a deletion of each person."""
     calls: dict[str, int] = {}
     for operation in operations:
-        if operation.kind in ("delete", "erase"):
+        if operation.is_deletion:
             calls[operation.person] = min(operation.call, calls.get(operation.person, NEVER))
     return calls
 
@@ -234,15 +234,8 @@ def _end(events: list[Event]) -> int:
     """Return the time after which a person never exists again."""
     if any(event.operation.kind == "restore" for event in events):
         return NEVER
-    ends = ("delete", "erase")
-    return min(
-        (
-            event.returned
-            for event in events
-            if event.operation.kind in ends and event.operation.outcome in ("done", "missing")
-        ),
-        default=NEVER,
-    )
+    deletions = [event for event in events if event.operation.is_deletion]
+    return min((event.returned for event in deletions if event.operation.outcome in ("done", "missing")), default=NEVER)
 
 
 def _reads(operation: Operation, lifetimes: _Lifetimes) -> Iterator[tuple[str, Value]]:

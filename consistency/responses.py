@@ -65,7 +65,7 @@ def _outcome(operation: Operation) -> Iterator[str]:
 
 
 def _expected_people(operation: Operation) -> int:
-    if operation.outcome != "done" or operation.kind in ("delete", "erase"):
+    if operation.outcome != "done" or operation.is_deletion:
         return 0
     return 2 if operation.kind == "undo" else 1
 

@@ -40,7 +40,7 @@ def _ages(events: list[Event]) -> list[int]:
     for event in events:
         if not event.writes:
             continue
-        if event.operation.kind in ("delete", "erase"):
+        if event.operation.is_deletion:
             delete_called = min(delete_called, event.call)
             deleted = min(deleted, event.returned)
         elif event.seen:

@@ -70,7 +70,7 @@ class Population:
         known.unknown += operation.outcome == "unknown"
         if known.unknown > _MAX_UNKNOWN:
             known.left = 0
-        if operation.kind in ("delete", "erase") and operation.outcome in ("done", "missing"):
+        if operation.is_deletion and operation.outcome in ("done", "missing"):
             self._delete(operation.person)
 
     def _move(self, operation: Operation) -> None:
