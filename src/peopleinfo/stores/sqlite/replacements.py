@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peopleinfo.errors import IdentifierConflict, PersonNotFound, VersionConflict
 from peopleinfo.people.folding import FOLD_VERSION
+from peopleinfo.people.history import UPDATED
 from peopleinfo.people.person import PersonData, StoredPerson, encode_person, split_record, timestamp
 from peopleinfo.stores.sqlite.merge_rows import missing
+from peopleinfo.stores.sqlite.reindex import data_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from peopleinfo.stores.sqlite.merge_rows import MergeLogs
     from peopleinfo.stores.sqlite.person_keys import EncryptingWriter
     from peopleinfo.stores.sqlite.search_entries import SearchEntries
+    from peopleinfo.stores.sqlite.upsert import LocatedPerson
 
 _BATCH: Final = 500  # records in memory at a time
 _READ: Final = "SELECT seq, surname_key, version, body, plan FROM readable WHERE seq IN"
@@ -39,10 +42,11 @@ class Change(NamedTuple):
 
 
 class _Replaced(NamedTuple):
-    change: Change
+    seq: int
     old: PersonData
     old_key: str
     plan: int
+    new: PersonData
     record: StoredPerson
 
 
@@ -82,10 +86,17 @@ class Replacer:
             for outcome in self._replace(db, changes[start : start + size], origin)
         ]
 
+    def store_later_versions(self, db: sqlite3.Connection, people: Sequence[LocatedPerson]) -> None:
+        """Replace records by later versions from another store, without a check of unique identifiers."""
+        now = self._now()
+        for start in range(0, len(people), _BATCH):
+            batch = people[start : start + _BATCH]
+            rows = _read(db, [person.seq for person in batch])
+            self._write(db, [_later_version(person, rows[person.seq]) for person in batch], UPDATED, now)
+
     def _replace(self, db: sqlite3.Connection, changes: Sequence[Change], origin: Origin) -> list[ReplaceOutcome]:
         at = timestamp(now := self._now())
-        query = f"{_READ} ({', '.join('?' * len(changes))})"
-        rows: dict[int, _Row] = {row[0]: row for row in db.execute(query, [change.seq for change in changes])}
+        rows = _read(db, [change.seq for change in changes])
         outcomes: list[ReplaceOutcome] = []
         replaced: list[_Replaced] = []
         for change in changes:
@@ -95,10 +106,7 @@ class Replacer:
                 outcomes.append(error)
             else:
                 outcomes.append(replaced[-1].record)
-        self._recorder.replacing(db, [(one.change.seq, one.record) for one in replaced], origin.operation, now)
-        self._entries.replace(db, [(one.change.seq, one.old, one.plan, one.change.data) for one in replaced])
-        self._update(db, replaced, origin)
-        self._logs.edited(db, [(one.change.seq, one.record.version, one.change.data) for one in replaced])
+        self._write(db, replaced, origin, now)
         return outcomes
 
     def _replaced(self, db: sqlite3.Connection, change: Change, row: _Row | None, at: str) -> _Replaced:
@@ -112,12 +120,18 @@ class Replacer:
         record = encode_person(
             change.person_id, version + 1, change.data, created_at=given["created_at"], updated_at=at
         )
-        return _Replaced(change, old, key, plan, record)
+        return _Replaced(change.seq, old, key, plan, change.data, record)
+
+    def _write(self, db: sqlite3.Connection, replaced: Sequence[_Replaced], origin: Origin, now: datetime) -> None:
+        self._recorder.replacing(db, [(one.seq, one.record) for one in replaced], origin.operation, now)
+        self._entries.replace(db, [(one.seq, one.old, one.plan, one.new) for one in replaced])
+        self._update(db, replaced, origin)
+        self._logs.edited(db, [(one.seq, one.record.version, one.new) for one in replaced])
 
     def _update(self, db: sqlite3.Connection, replaced: Sequence[_Replaced], origin: Origin) -> None:
         updated, moved = [], []
-        for change, _, old_key, _, record in replaced:
-            key, seq, version, body = change.data.surname_key, change.seq, record.version, record.body
+        for seq, _, old_key, _, new, record in replaced:
+            key, version, body = new.surname_key, record.version, record.body
             if self._encryptor:
                 key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
             values = (FOLD_VERSION, version, body, *origin, self._entries.number, seq)
@@ -127,3 +141,15 @@ class Replacer:
                 moved.append((key, *values))
         db.executemany(_UPDATE, updated)
         db.executemany(_MOVE, moved)
+
+
+def _read(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, _Row]:
+    """Return the current rows of records by their seqs."""
+    query = f"{_READ} ({', '.join('?' * len(seqs))})"
+    return {row[0]: row for row in db.execute(query, seqs)}
+
+
+def _later_version(person: LocatedPerson, row: _Row) -> _Replaced:
+    seq, key, _, body, plan = row
+    record = StoredPerson(*person.key, person.person.body)
+    return _Replaced(seq, data_of(body), key, plan, data_of(record.body), record)

@@ -58,10 +58,6 @@ T = TypeVar("T")
 _READINESS_TIMEOUT: Final = 2.0
 
 _INSERT: Final = "INSERT INTO people (surname_key, seq, fold, version, body, principal, import_id, plan) VALUES"
-_UPDATE: Final = """
-    UPDATE people SET surname_key = ?, fold = ?, version = ?, body = ?, operation = ?, principal = ?, import_id = ?, plan = ?
-    WHERE seq = ?
-"""
 
 
 class SqliteStore:
@@ -286,21 +282,13 @@ class SqliteStore:
 
         def change(db: sqlite3.Connection) -> int:
             advance_checkpoint(db, checkpoint)
-            now, upsert = self._now(), Upsert(db)
+            upsert = Upsert(db)
             upsert.add(incoming)
             batches.check_not_encrypted(db, encrypted=self._encryptor is not None)
             self._entries.add(db, [(person.seq, data_of(person.row[-1])) for person in upsert.inserts])
             self._insert_rows(db, [person.row for person in upsert.inserts], UPDATED)
-            self._recorder.created(db, [person.key for person in upsert.inserts], now)
-            for person in upsert.updates:
-                key, seq, fold, version, body = person.row
-                _, old, plan = batches.read_expected(db, person.key[0], seq, None)
-                self._entries.replace(db, [(seq, data_of(old), plan, data_of(body))])
-                if self._encryptor:
-                    key, body = self._encryptor.index(key), self._encryptor.encrypt_record(db, seq, version, body)
-                self._recorder.replacing(db, [(seq, StoredPerson(*person.key, body))], Operation.UPDATED, now)
-                self._logs.edited(db, [(seq, version, data_of(person.row[-1]))])
-                db.execute(_UPDATE, (key, fold, version, body, *UPDATED, self._entries.number, seq))
+            self._recorder.created(db, [person.key for person in upsert.inserts], self._now())
+            self._replacer.store_later_versions(db, upsert.updates)
             return len(upsert.inserts) + len(upsert.updates)
 
         return await self._writer.run(change)
