@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from peopleinfo.matching.block_pairs import BirthdateKeys, compared_pairs
 from peopleinfo.matching.blocking_keys import MAX_BLOCK, Lookup, key_values
-from peopleinfo.matching.candidate_selection import hits, select
+from peopleinfo.matching.candidate_selection import hits, worth_fetching
 from peopleinfo.matching.match_index import FoundEntry
 from peopleinfo.matching.match_record import prepare
 from tests.unit.test_match_keys import FIELDS, HASHER, anna
@@ -56,9 +56,9 @@ def pairs_of_look_ups(records: Sequence[MatchRecord]) -> Pairs:
     pairs: Pairs = set()
     for number, record in enumerate(records):
         met = [(ref, lookup.kind, sub) for lookup in HASHER.lookups(record) for ref, sub in entries[lookup.key]]
-        found = select(HASHER.sub(record), hits(met), 0)
+        found = worth_fetching(HASHER.sub(record), hits(met), min_fetched=0)
         own = number.to_bytes(8)
-        pairs |= {frozenset((own, ref)) for ref, is_candidate in found if is_candidate and ref != own}
+        pairs |= {frozenset((own, ref)) for ref in found if ref != own}
     return pairs
 
 

@@ -43,11 +43,6 @@ def worth_fetching(own: bytes, found: Mapping[T, Hit], min_fetched: int = MIN_FE
 
     Fields that are hidden from the principal are zeros in `own`, and those of the other records have no effect.
     """
-    return [person for person, _ in select(own, found, min_fetched)]
-
-
-def select(own: bytes, found: Mapping[T, Hit], min_fetched: int) -> list[tuple[T, bool]]:
-    """Return the people of `worth_fetching`, and whether each is a candidate. If so, the record is also a candidate of that person."""
     traits = _traits(own)
     has_names = traits.name is not None and traits.surname is not None
     ranked: list[tuple[int, T, bool]] = []
@@ -57,11 +52,7 @@ def select(own: bytes, found: Mapping[T, Hit], min_fetched: int) -> list[tuple[T
             similarity = 2 * len(hit.kinds) + 2 * shared + 2 * whole + 3 * dates
             ranked.append((-similarity, person, _is_candidate(own, hit, shared, dates)))
     ranked.sort(key=_by_similarity)
-    return [
-        (person, is_candidate)
-        for rank, (_, person, is_candidate) in enumerate(ranked)
-        if rank < min_fetched or is_candidate
-    ]
+    return [person for rank, (_, person, selected) in enumerate(ranked) if rank < min_fetched or selected]
 
 
 def is_candidate(own: bytes, hit: Hit) -> bool:
