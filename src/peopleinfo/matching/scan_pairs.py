@@ -15,7 +15,7 @@ from peopleinfo.people.person import decode_header
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from peopleinfo.matching.block_pairs import Pair
+    from peopleinfo.matching.block_pairs import Birthdate, Pair
     from peopleinfo.matching.blocking_keys import KeyKind
     from peopleinfo.matching.frequencies import Frequencies
     from peopleinfo.matching.match_index import FoundEntry
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from peopleinfo.matching.statistics import CountReader
 
 _CACHED: Final = 10_000  # frequencies of names of people
-_TYPED: Final = 3  # people from which the kind of a key is read; the entries of others may be outdated
+_MAX_EXAMINED: Final = 3  # people whose records can show the kind of a key; an entry may be outdated
 
 
 class Person(NamedTuple):
@@ -45,7 +45,7 @@ class ComparedPair(NamedTuple):
     """Whether no other key of the two records finds the pair before this one."""
 
 
-class _KindedBlock(NamedTuple):
+class _BlockOfKind(NamedTuple):
     """A block with the kind of its key, and with the entries of the birthdate with day and month swapped."""
 
     lookup: Lookup
@@ -71,8 +71,7 @@ class PairFinder:
 
     async def compare(self, blocks: Sequence[Block]) -> list[ComparedPair]:
         """Compare the people of blocks, and return the pairs of candidates and of relatives."""
-        kinded = [*await self._with_birthdates(blocks), *await self._of_other_kinds(blocks)]
-        pairs = [(block.lookup.key, pair) for block in kinded for pair in block.pairs()]
+        pairs = [(block.lookup.key, pair) for block in await self._of_kinds(blocks) for pair in block.pairs()]
         people = await self._fetch({entry.ref for _, pair in pairs for entry in pair})
         reader = await self._matches.count_reader()
         frequencies_of = lru_cache(_CACHED)(lambda ref: reader.frequencies(people[ref].record, ()))
@@ -85,36 +84,32 @@ class PairFinder:
         found = (self._compare(key, person, other, reader) for key, person, other in alike)
         return [one for one in found if one is not None]
 
-    async def _with_birthdates(self, blocks: Sequence[Block]) -> list[_KindedBlock]:
+    async def _of_kinds(self, blocks: Sequence[Block]) -> list[_BlockOfKind]:
+        """Return the blocks that have a pair, with the kinds of their keys."""
+        known = [(block, self._birthdates.of(block.key, block.entries[0].sub)) for block in blocks]
+        birthdates = await self._with_birthdates([(block, born) for block, born in known if born])
+        return [*birthdates, *await self._of_other_kinds([block for block, born in known if not born])]
+
+    async def _with_birthdates(self, known: Sequence[tuple[Block, Birthdate]]) -> list[_BlockOfKind]:
         """Return the blocks of birthdates that have a pair. The lower one of two swapped birthdates has the entries of both."""
-        known = [(block, born) for block in blocks if (born := self._birthdates.of(block.key, block.entries[0].sub))]
-        lookups = [
-            Lookup("birthdate", born.swapped) for block, born in known if born.swapped and block.key < born.swapped
-        ]
-        swapped = dict(
-            zip(
-                (lookup.key for lookup in lookups), await self._matches.index.find(lookups, limit=MAX_READ), strict=True
-            )
-        )
-        kinded = [
-            _KindedBlock(Lookup("birthdate", block.key), block.entries, swapped.get(born.swapped or b"", []))
+        keys = [born.swapped for block, born in known if born.swapped and block.key < born.swapped]
+        lookups = [Lookup("birthdate", key) for key in keys]
+        swapped = dict(zip(keys, await self._matches.index.find(lookups, limit=MAX_READ), strict=True))
+        found = [
+            _BlockOfKind(Lookup("birthdate", block.key), block.entries, swapped.get(born.swapped or b"", []))
             for block, born in known
         ]
-        return [block for block in kinded if 1 < len(block.entries) + len(block.swapped) < MAX_READ]
+        return [block for block in found if 1 < len(block.entries) + len(block.swapped) < MAX_READ]
 
-    async def _of_other_kinds(self, blocks: Sequence[Block]) -> list[_KindedBlock]:
+    async def _of_other_kinds(self, blocks: Sequence[Block]) -> list[_BlockOfKind]:
         """Return the other blocks that have a pair. A record shows the kind of the key."""
-        others = [
-            block
-            for block in blocks
-            if 1 < len(block.entries) < MAX_READ and not self._birthdates.of(block.key, block.entries[0].sub)
-        ]
-        people = await self._fetch({entry.ref for block in others for entry in block.entries[:_TYPED]})
+        others = [block for block in blocks if 1 < len(block.entries) < MAX_READ]
+        people = await self._fetch({entry.ref for block in others for entry in block.entries[:_MAX_EXAMINED]})
         kinds = (
-            (block, self._kind(block.key, (people.get(entry.ref) for entry in block.entries[:_TYPED])))
+            (block, self._kind(block.key, (people.get(entry.ref) for entry in block.entries[:_MAX_EXAMINED])))
             for block in others
         )
-        return [_KindedBlock(Lookup(kind, block.key), block.entries, []) for block, kind in kinds if kind]
+        return [_BlockOfKind(Lookup(kind, block.key), block.entries, []) for block, kind in kinds if kind]
 
     def _kind(self, key: bytes, people: Iterable[Person | None]) -> KeyKind | None:
         return next((kind for person in people if person and (kind := self._keys(person.record).get(key))), None)
