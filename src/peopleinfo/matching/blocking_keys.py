@@ -27,11 +27,11 @@ KEYS_VERSION: Final = 1
 KEY_SIZE: Final = 8  # bytes
 SUB_SIZE: Final = 8  # bytes
 MAX_BLOCK: Final = 400  # entries that one look-up reads
-# Values whose hashes are cached, about 200 bytes each.
-_DAYS: Final = 65_536  # the days of a century, twice
-_PARTS: Final = 16_384  # sounds and pairs of them, years, days of a year
-_KEY_SOUNDS: Final = 3  # classes of a sound in a key
-_ROUGH_SOUNDS: Final = 2
+# Sizes of the caches of hashes. An entry takes about 200 bytes.
+_CACHED_DAYS: Final = 65_536  # a cache keeps at least half of its size: the days of 90 years
+_CACHED_PARTS: Final = 16_384  # in each cache: pairs of sounds; sounds; years, and days without a year
+_KEY_SOUNDS: Final = 3  # first classes of a sound, in a key
+_ROUGH_SOUNDS: Final = 2  # first classes of a sound, in the first byte of a name in `sub`
 _REVEALED_FIELDS: Final[dict[KeyKind, tuple[str, ...]]] = {
     "birthdate": ("person_birthdate",),
     "names": ("person_name", "person_surname"),
@@ -40,7 +40,8 @@ _REVEALED_FIELDS: Final[dict[KeyKind, tuple[str, ...]]] = {
 }
 # The name and the surname at one address share a key, so that a record with swapped names is found.
 _NAMESPACES: Final = {"surname_address": "address", "name_address": "address"}
-_REPEATED: Final[dict[KeyKind, int]] = {"birthdate": _DAYS, "names": _PARTS}  # kinds whose values many people share
+# Kinds whose values many people share, with the sizes of their caches.
+_REPEATED: Final[dict[KeyKind, int]] = {"birthdate": _CACHED_DAYS, "names": _CACHED_PARTS}
 _UNORDERED: Final = frozenset(("birthdate", "names"))  # keys that a record with swapped names shares
 # Bytes of a sub that a look-up of each kind adds, one step after the other.
 _PREFIXES: Final[dict[KeyKind, tuple[int, ...]]] = {
@@ -81,8 +82,8 @@ class Hasher:
         }
         for kind, size in _REPEATED.items():
             self._key_of[kind] = ValueCache(self._key_of[kind], size).__getitem__
-        self._name = ValueCache(self._new_name, _PARTS)
-        self._date = ValueCache(partial(self._part, size=2), _PARTS)
+        self._name = ValueCache(self._new_name, _CACHED_PARTS)
+        self._date = ValueCache(partial(self._part, size=2), _CACHED_PARTS)
 
     def key(self, kind: KeyKind, value: str) -> bytes:
         """Return the key of a value."""

@@ -24,7 +24,7 @@ _PHONE_FIELD: Final = re.compile("phone|tel|mobile|mobil|cell|fax|handy", re.IGN
 _MAIL: Final = re.compile(r"[^\s<>,;:\"()]+@[^\s<>,;:\"()]+")
 _USUAL_MAIL: Final = re.compile(r"[a-z0-9]+(?:[._+-][a-z0-9]+)*@[a-z0-9]+(?:[.-][a-z0-9]+)*", re.IGNORECASE)
 _EXTENSION: Final = re.compile(r"(?:ext\.?|extension|x|#|durchwahl)\s*\d{1,6}\s*$", re.IGNORECASE)
-_RUSSIAN_PREFIX: Final = re.compile(r"^8(?=\d{10}$)", re.ASCII)  # in Russia, 8 stands for +7
+_RUSSIAN_PREFIX: Final = re.compile(r"^8(?=\d{10}$)", re.ASCII)  # national prefix, in place of +7
 _NOT_DIGITS: Final = re.compile(r"\D")
 _SIMPLE_PHONE: Final = re.compile(r"\+[0-9 .()\-]+")
 _SIMPLE_LENGTHS: Final = range(11, 16)  # digits with a country code; at least `PHONE_KEY_LENGTH` follow a prefix
