@@ -54,7 +54,7 @@ def test_chosen_columns_are_shown_and_remembered(page: Page, size: str) -> None:
     page.goto("/console#q=reihe")
     expect(page.locator(".row").first).to_be_visible()
     page.locator("summary", has_text="Columns").click()
-    page.get_by_role("checkbox", name="email").check()
+    page.get_by_role("group", name="Columns").get_by_role("checkbox", name="email").check()
     page.get_by_role("checkbox", name="Changed").check()
     page.get_by_role("checkbox", name="Birthdate").uncheck()
     expect(page.locator(".row").first).to_contain_text("n0@example.org")
