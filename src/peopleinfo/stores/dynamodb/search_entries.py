@@ -135,7 +135,7 @@ class SearchEntries:
         """Delete the entries of a deletion that was interrupted, and readable words without another entry."""
         keys = _marked_keys(marker)
         await self._table.write_many([], [key.key for key in keys])
-        await self._remove_words(keys)
+        await self._remove_words(map(self._layout.name_word, keys))
 
     async def resume(self, read: Callable[[ItemKey], Awaitable[Current | None]]) -> None:
         """Delete the entries that interrupted changes left, except those of the current record. `read` returns that of a home key."""
@@ -149,9 +149,8 @@ class SearchEntries:
         home = item_key_of(bytes_attr(marker, "sk")[:BLOCK_SIZE])
         current = await read(home)
         kept = self._rows_of(home, *current) if current is not None else {}
-        left = [key for key in _marked_keys(marker) if key not in kept]
-        await asyncio.gather(*(self._delete(key, int_attr(marker, "version")) for key in left))
-        await self._remove_words(left)
+        left = {key: self._layout.name_word(key) for key in _marked_keys(marker) if key not in kept}
+        await self._remove(left, int_attr(marker, "version"))
         await self._delete_marker(_key(marker))
 
     async def sweep(self, items: Sequence[Item]) -> None:
@@ -167,7 +166,7 @@ class SearchEntries:
         gone |= set(await self._format.without_key([home for home in homes if home not in gone]))
         orphans = [item for item in found if home_of_entry(bytes_attr(item, "sk")) in gone]
         await asyncio.gather(*(self._delete(_key(item), int_attr(item, "version")) for item in orphans))
-        await self._remove_words(map(_key, orphans))
+        await self._remove_words(self._layout.name_word(_key(item)) for item in orphans)
 
     def _start_item(self, data: PersonData) -> ItemKey | None:
         is_listed = "names" in self.plan.indexes and self._layout.code is None
@@ -185,8 +184,7 @@ class SearchEntries:
 
     async def _remove(self, rows: Rows, version: int) -> None:
         await asyncio.gather(*(self._delete(key, version) for key in rows))
-        for word in {word for word in rows.values() if word}:
-            await self._remove_word(word)
+        await self._remove_words(rows.values())
 
     async def _delete(self, key: ItemKey, version: int) -> None:
         with suppress(ConditionFailed):  # deleted already, or stored again by a later change
@@ -195,9 +193,9 @@ class SearchEntries:
     async def _delete_marker(self, marker: ItemKey | None) -> None:
         await self._table.write_many([], [marker.key] if marker else [])
 
-    async def _remove_words(self, keys: Iterable[ItemKey]) -> None:
-        """Remove the readable words of deleted entries from the vocabulary, except words with other entries."""
-        for word in {word for key in keys if (word := self._layout.name_word(key))}:
+    async def _remove_words(self, words: Iterable[str]) -> None:
+        """Remove the words of deleted entries from the vocabulary, except words with other entries."""
+        for word in {word for word in words if word}:
             await self._remove_word(word)
 
     async def _add_words(self, words: set[str]) -> None:
@@ -213,9 +211,8 @@ class SearchEntries:
         keys = self._layout.vocabulary(word)
         if not keys or await self._has_entry(word):
             return
-        await self._table.write_many(
-            [], [keys[-1].key]
-        )  # the first to go: a writer that reads it now adds the word again
+        # Deleted first: a writer that no longer finds it adds the word again.
+        await self._table.write_many([], [keys[-1].key])
         await self._table.write_many([], [key.key for key in keys[:-1]])
         if await self._has_entry(word):
             await self._table.write_many([key.key for key in keys], [])
