@@ -258,7 +258,7 @@ class Api:
             response = await connection.request("POST", "/v1/people/match", body)
         else:
             response = await connection.request("POST", "/v1/people/search", _search(operation))
-        take(operation, response._replace(body=b"" if response.status == 200 else response.body), 200)
+        _take_outcome(operation, response, 200)
         if operation.outcome == "done" and operation.index == "duplicates":
             people = [one.person for one in _decoded(response, Candidates).candidates]
             _set_seen(operation, [person for person in people if operation.is_listed(person.state)])
@@ -288,20 +288,23 @@ class Api:
                 raise Unexpected("a list has the same cursor twice")
             cursors.add(found.next_cursor)
             path = f"{page}&cursor={quote(found.next_cursor)}"
-        take(
-            operation, Response(response.status, response.body if response.status != 200 else b"", response.source), 200
-        )
+        _take_outcome(operation, response, 200)
         if operation.outcome == "done":
             _set_seen(operation, people)
 
 
 def take(operation: Operation, response: Response, success: int) -> None:
-    """Validate a response and set the outcome of its operation. Raises Unexpected."""
+    """Validate a response, and set the outcome of its operation and the person in it, if any. Raises Unexpected."""
+    _take_outcome(operation, response, success)
+    if operation.outcome == "done" and response.body:
+        _set_seen(operation, [person_in(response)])
+
+
+def _take_outcome(operation: Operation, response: Response, success: int) -> None:
+    """Set the outcome of an operation. Raises Unexpected."""
     operation.source = response.source
     if response.status == success:
         operation.outcome = "done"
-        if response.body:
-            _set_seen(operation, [person_in(response)])
     elif response.status == 304:
         operation.outcome = "unchanged"
         _check_tag(response, operation.expected)
@@ -328,7 +331,7 @@ def _take_merge(operation: Operation, response: Response, success: int) -> None:
     if response.status == 409:  # without effect: one of the people is merged or deleted, or has changed
         operation.outcome = "failed"
         return
-    take(operation, response._replace(body=b"" if response.status == success else response.body), success)
+    _take_outcome(operation, response, success)
     if operation.outcome == "done":
         result = _decoded(response, Merged)
         operation.merge = result.merge_id
