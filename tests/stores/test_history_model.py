@@ -385,7 +385,7 @@ async def was_applied(
     named = next(iter(after))
     places = {place for place, _ in found.values()}
     if name in ("erase", "erase_trash") and "gone" in places and len(places) > 1:
-        # DynamoDB erases the records of one human one by one. The caller repeats an interrupted erasure.
+        # DynamoDB erases merged records one by one. The caller repeats an interrupted erasure.
         await (runner.store.trash.erase if name == "erase_trash" else runner.store.delete)(named)
         found = await all_observed(runner.store, after)
     expected = [{one: (states[one].place, states[one].version) for one in after} for states in (people, people | after)]
