@@ -140,8 +140,7 @@ class DynamoDBStore:
         others = self.merges.last_versions, self.trash.last_versions
         self.archive = DynamoDBVersionArchive(table, self, self._versions, self._locate, limits, now, *others)
         self._bulk = BulkWriter(parts, self.imports, self._creator.new)
-        self.read_checkpoint = self._bulk.read_checkpoint
-        self.delete_checkpoint = self._bulk.delete_checkpoint
+        self.read_checkpoint, self.delete_checkpoint = self._bulk.read_checkpoint, self._bulk.delete_checkpoint
         batches = RecordBatches(table, record_format, self._ids, self.imports, self)
         self.get_many = batches.get_many
         self.create_each = batches.create_each
