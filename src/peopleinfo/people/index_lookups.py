@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
     from peopleinfo.people.text_query import Query
 
-CODE: Final = "#"  # first character of a word of an index of hashes
-_MAX_PAIRED: Final = 3  # words of a query that are looked up in pairs
-_MAX_STARTS: Final = 2  # terms of a query whose words can be the start of a word of an address
-_MAX_SPLIT: Final = 6  # characters of a Chinese, Japanese or Korean word that may be a whole name
-_MIN_PREFIX: Final = 2  # letters
-_MAX_SIMILAR_WORDS: Final = 3  # words of a query that are looked up in the vocabulary
-_MAX_VARIANTS: Final = 16  # of a word
-_COLLAPSIBLE: Final = frozenset("aou")
+CODE: Final = "#"  # first character of a code: an index of hashes has codes in place of words
+# Bounds of the lookups of a query, of which `search_index.MAX_LOOKUPS` are made: all parts of a query need some.
+_MAX_PAIRED: Final = 3  # words; with more, the lookups of their pairs would take the place of other lookups
+_MAX_STARTS: Final = 2  # terms; with more, the whole words select few enough people
+_MAX_SPLIT: Final = (
+    6  # characters of a Chinese, Japanese or Korean word that may be a whole name; longer words are none
+)
+_MAX_SIMILAR_WORDS: Final = 3  # words that are looked up in the vocabulary, each for several lookups
+_MAX_VARIANTS: Final = 16  # other spellings of a word in front of its nicknames
+_MIN_PREFIX: Final = 2  # letters; too many names start with one letter
+_COLLAPSIBLE: Final = frozenset("aou")  # vowels of two letters in another spelling, for example ae
 
 
 def exact_lookups(query: Query, *, is_readable: bool) -> list[Lookup]:
@@ -74,14 +77,14 @@ def variants(word: str, similar: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*before, *spelled[:_MAX_VARIANTS], *familiar_names(word), *ranked]))
 
 
-def forgiving_lookups(query: Query, similar: dict[str, set[str]], room: int, *, is_readable: bool) -> list[Lookup]:
-    """Return at most `room` lookups of the second round, for people that match with similar words."""
+def forgiving_lookups(query: Query, similar: dict[str, set[str]], *, is_readable: bool) -> list[Lookup]:
+    """Return the lookups of people that match with similar words, the best first."""
     words = list(dict.fromkeys(query.name_words))
     forms = {word: variants(word, similar.get(word, ())) for word in words}
     drivers = sorted(words, key=lambda word: (len(forms[word]), -len(word)))
     queues = [list(_driven_by(word, words, forms, is_readable=is_readable)) for word in drivers]
     heads = [queue[0] for queue in queues if queue]  # each word of the query as it is, before the variants of any
-    return list(dict.fromkeys(chain(heads, *queues)))[: max(room, 0)]
+    return list(dict.fromkeys(chain(heads, *queues)))
 
 
 def _driven_by(word: str, words: Sequence[str], forms: dict[str, list[str]], *, is_readable: bool) -> Iterator[Lookup]:

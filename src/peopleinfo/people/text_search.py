@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from peopleinfo.people.text_query import Query
     from peopleinfo.people.text_ranking import Match
 
-_ENOUGH: Final = 10  # people found by exact words and prefixes; with fewer, similar words are looked up
-_VOCABULARY_KEYS: Final = 4  # keys per similar word, as the store counts them
+# People whom the first round found. With fewer, the second one looks up similar words and the starts of words of addresses.
+_ENOUGH: Final = 10
+_VOCABULARY_KEYS: Final = 4  # of `MAX_LOOKUPS`, for each word that is looked up in the vocabulary
 
 
 class FoundPerson(NamedTuple):
@@ -78,24 +79,26 @@ class PeopleSearch:
     ) -> SearchResult:
         comparison = Comparison(query, self._index.plan.identifiers, forgiving=forgiving)
         candidates = _Candidates(self._index, comparison, hidden)
-        lookups = exact_lookups(query, is_readable=self._index.is_readable)
         words = words_for_vocabulary(query) if forgiving else []
-        lookups = lookups[: MAX_LOOKUPS - _VOCABULARY_KEYS * len(words)]
+        room = MAX_LOOKUPS - _VOCABULARY_KEYS * len(words)
+        lookups = exact_lookups(query, is_readable=self._index.is_readable)[:room]
         hits, similar, _ = await asyncio.gather(
             self._index.look_up(lookups), self._index.similar_words(words), candidates.add_unindexed()
         )
         await candidates.add(lookups, hits)
         if candidates.count < _ENOUGH and not (candidates.count and _has_date(lookups, hits)):
-            room = MAX_LOOKUPS - len(lookups) - _VOCABULARY_KEYS * len(words)
-            lookups = start_lookups(query) if self._index.is_readable else []
-            if forgiving:
-                by_word = dict(zip(words, similar, strict=True))
-                lookups += forgiving_lookups(query, by_word, room, is_readable=self._index.is_readable)
-            lookups = lookups[: max(room, 0)]
-            await candidates.add(lookups, await self._index.look_up(lookups))
+            by_word = dict(zip(words, similar, strict=True))
+            more = self._more_lookups(query, by_word, forgiving=forgiving)[: room - len(lookups)]
+            await candidates.add(more, await self._index.look_up(more))
         if not candidates.count:
             await candidates.add_broad(only_complete=self._index.is_readable and query.is_plain)
         return _page(candidates, after, limit)
+
+    def _more_lookups(self, query: Query, similar: dict[str, set[str]], *, forgiving: bool) -> list[Lookup]:
+        """Return the lookups of the second round: starts of words of addresses, then similar words."""
+        is_readable = self._index.is_readable
+        starts = start_lookups(query) if is_readable else []
+        return starts + (forgiving_lookups(query, similar, is_readable=is_readable) if forgiving else [])
 
 
 class _Candidates:
