@@ -106,12 +106,12 @@ def _creation(contenders: list[Contender], created: list[bytes], stack: ExitStac
 
 def _floor(one: Contender, stack: ExitStack) -> Table:
     """Measure the lower bound of a cached read: a handler that returns the same bytes, and a GET of Redis."""
-    asked = one.reads([f"/v1/people/{person_id}" for person_id in one.ids[:FEW]])
+    reads = one.reads([f"/v1/people/{person_id}" for person_id in one.ids[:FEW]])
     falcon = stack.enter_context(bare(get(one.server, f"/v1/people/{one.ids[0]}", key=one.key)))
     cache = stack.enter_context(valkey_servers.running_server())
     cache.client.set("person", b"x" * 300)
     rounds = [
-        (microseconds(falcon, asked, WARM), microseconds(one.server, asked, WARM), _get(cache.port))
+        (microseconds(falcon, reads, WARM), microseconds(one.server, reads, WARM), _get(cache.port))
         for _ in range(ROUNDS)
     ]
     bare_costs, costs, gets = (list(column) for column in zip(*rounds, strict=True))
@@ -213,7 +213,7 @@ async def _make_table(endpoint: str, name: str) -> None:
             return
         keys = {"surname_key": "HASH"}, {"person_id": "HASH"}
         index, whole = ([{"AttributeName": key, "KeyType": kind} for key, kind in one.items()] for one in keys)
-        asked = {
+        parameters = {
             "TableName": table.name,
             "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for one in keys for key in one],
@@ -223,7 +223,7 @@ async def _make_table(endpoint: str, name: str) -> None:
             ],
         }
         with suppress(RequestRejected):  # a slow server created it, and the request was retried
-            await table.call("CreateTable", asked, 30, names_table=False)
+            await table.call("CreateTable", parameters, 30, names_table=False)
 
 
 def _forget(cache: redis.Redis) -> None:

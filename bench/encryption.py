@@ -91,7 +91,7 @@ def _in_tables(endpoint: str, encryption: str) -> None:
         asyncio.run(make_table(DynamoDBUrl.parse(store.store_url), encrypted=bool(store.encryption)))
     filled = [asyncio.run(_fill(store, IN_TABLES)) for store in stores]
     name = filled[0][1]
-    for module, told in MODULES:
+    for module, variant in MODULES:
         with ExitStack() as stack:
             services = [stack.enter_context(ours(store.store_url, module=module, PEOPLEINFO_ENCRYPTION=store.encryption))
                         for store in stores]  # fmt: skip
@@ -100,8 +100,8 @@ def _in_tables(endpoint: str, encryption: str) -> None:
                 ("by surname", [[request("GET", f"/v1/people?surname={name}")] * OF_TABLES] * 2),
                 ("list of 100", [[request("GET", "/v1/people?surname=Common&limit=100")] * OF_TABLES] * 2),
             ]
-            for title, asked in rows:
-                _row(f"{title}, {told}", services, asked, OF_TABLES, forget=_nothing)
+            for title, requests in rows:
+                _row(f"{title}, {variant}", services, requests, OF_TABLES, forget=_nothing)
     body = json.dumps(next(people(1, seed=9))).encode()
     with ExitStack() as stack:
         services = [
@@ -119,7 +119,7 @@ def _embedded(folder: str, encryption: str) -> None:
         print(f"{'request':27} {'plaintext, us CPU':>24} {'encrypted, us CPU':>24}   overhead")
         unencrypted, encrypted = stores
         service = stack.enter_context(ours(unencrypted.store_url))
-        for module, told in MODULES:
+        for module, variant in MODULES:
             services = [
                 service,
                 stack.enter_context(
@@ -127,9 +127,13 @@ def _embedded(folder: str, encryption: str) -> None:
                 ),
             ]
             by_id = [[request("GET", f"/v1/people/{one}") for one in ids] for ids, _ in filled]
-            _row(f"by id, {told}", services, by_id)
-            _row(f"by surname, {told}", services, [[request("GET", f"/v1/people?surname={name}")]] * 2)
-            _row(f"list of 100, {told}", services, [[request("GET", f"/v1/people?surname={surname(0)}&limit=100")]] * 2)
+            _row(f"by id, {variant}", services, by_id)
+            _row(f"by surname, {variant}", services, [[request("GET", f"/v1/people?surname={name}")]] * 2)
+            _row(
+                f"list of 100, {variant}",
+                services,
+                [[request("GET", f"/v1/people?surname={surname(0)}&limit=100")]] * 2,
+            )
         body = json.dumps(next(people(1, seed=9))).encode()
         _row("create (durable)", services, [[request("POST", "/v1/people", body)]] * 2, REQUESTS // 4)
 
@@ -142,7 +146,7 @@ def _row(
     forget: Callable[[], None] | None = None,
 ) -> None:
     rounds = [
-        [microseconds(service, asked, count, forget=forget) for service, asked in zip(services, requests, strict=True)]
+        [microseconds(service, own, count, forget=forget) for service, own in zip(services, requests, strict=True)]
         for _ in range(ROUNDS)
     ]
     more = median(encrypted / unencrypted for unencrypted, encrypted in rounds) - 1

@@ -26,6 +26,19 @@ STORED = 2_000
 BIN = Path(".cache/package-peers/bin")
 RECORDS = "/v1/buckets/bench/collections/people/records"
 FIELDS = ("person_id", "person_name", "person_surname", "person_birthdate", "person_address")
+# The title, the field of a person, and the path of each service.
+READS = (
+    ("by id", "person_id", ("/people/people/{}.json?_shape=object", f"{RECORDS}/{{}}", "/v1/people/{}")),
+    (
+        "by surname",
+        "person_surname",
+        (
+            "/people/people.json?_shape=array&person_surname={}",
+            f"{RECORDS}?person_surname={{}}",
+            "/v1/people?surname={}",
+        ),
+    ),
+)
 
 
 def main() -> list[Table]:
@@ -42,28 +55,16 @@ def main() -> list[Table]:
         url = f"sqlite:///{folder}/people.db"
         stored = asyncio.run(fill(Settings(store_url=url), people(STORED), stored=STORED, sample=STORED))
         sample = [person | {"person_id": one} for person, one in zip(people(STORED), stored.ids, strict=True)]
-        datasette = stack.enter_context(_datasette(Path(folder), sample))
-        kinto = stack.enter_context(_kinto(Path(folder), sample))
-        mine = stack.enter_context(ours(url, **UNLIMITED))
-        some = sample[:: STORED // 200]
-        for title, field, paths in (
-            ("by id", "person_id", ("/people/people/{}.json?_shape=object", f"{RECORDS}/{{}}", "/v1/people/{}")),
-            (
-                "by surname",
-                "person_surname",
-                (
-                    "/people/people.json?_shape=array&person_surname={}",
-                    f"{RECORDS}?person_surname={{}}",
-                    "/v1/people?surname={}",
-                ),
-            ),
-        ):
-            asked = [[path.format(person[field]) for person in some] for path in paths]
+        servers = (
+            (stack.enter_context(_datasette(Path(folder), sample)), ""),
+            (stack.enter_context(_kinto(Path(folder), sample)), ""),
+            (stack.enter_context(ours(url, **UNLIMITED)), stored.key),
+        )
+        for title, field, paths in READS:
+            values = [person[field] for person in sample[:: STORED // 200]]
             targets = [
-                (server, [request("GET", path, key=key) for path in paths_of_server])
-                for server, key, paths_of_server in zip(
-                    (datasette, kinto, mine), ("", "", stored.key), asked, strict=True
-                )
+                (server, [request("GET", path.format(value), key=key) for value in values])
+                for (server, key), path in zip(servers, paths, strict=True)
             ]
             rounds = [[microseconds(*one, REQUESTS, warm_up=WARM) for one in targets] for _ in range(ROUNDS)]
             costs = [list(column) for column in zip(*rounds, strict=True)]

@@ -38,7 +38,7 @@ def look(url: str, version: str | None) -> None:
 
 def wait(url: str, version: str | None, *, seconds: float, pause: float = 2) -> None:
     """Check until five checks in a row succeed. Raises DoesNotWork after the timeout."""
-    patience = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     good = 0
     while good < _TIMES:
         try:
@@ -46,15 +46,15 @@ def wait(url: str, version: str | None, *, seconds: float, pause: float = 2) -> 
             good += 1
         except (DoesNotWork, OSError, ValueError) as error:
             good = 0
-            if time.monotonic() > patience:
+            if time.monotonic() > deadline:
                 raise DoesNotWork(f"{url} does not work: {error}") from error
             time.sleep(pause)
 
 
 def _get(url: str) -> tuple[int, bytes]:
     try:
-        with urlopen(Request(url, headers={"Cache-Control": "no-cache"}), timeout=_HANGS) as answer:  # noqa: S310 - the operator's URL
-            return answer.status, answer.read()
+        with urlopen(Request(url, headers={"Cache-Control": "no-cache"}), timeout=_HANGS) as response:  # noqa: S310 - the operator's URL
+            return response.status, response.read()
     except HTTPError as error:
         return error.code, b""
 
@@ -64,8 +64,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Check a deployed service from outside.")
     parser.add_argument("url")
     parser.add_argument("--version", help="the version that must run")
-    patience = float(os.environ.get("SMOKE_SECONDS", "120"))
-    parser.add_argument("--seconds", type=float, default=patience, help="timeout in seconds (or SMOKE_SECONDS)")
+    default = float(os.environ.get("SMOKE_SECONDS", "120"))
+    parser.add_argument("--seconds", type=float, default=default, help="timeout in seconds (or SMOKE_SECONDS)")
     arguments = parser.parse_args()
     try:
         wait(arguments.url.rstrip("/"), arguments.version, seconds=arguments.seconds)
