@@ -12,37 +12,22 @@ from peopleinfo.people.person import StoredPerson, timestamp
 from peopleinfo.stores.sqlite import batches, merge_rows
 from peopleinfo.stores.sqlite.changes import append_changes
 from peopleinfo.stores.sqlite.merge_archive import MergeArchive, move_record
+from peopleinfo.stores.sqlite.replacements import Change
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
     from datetime import datetime
-    from typing import Protocol
 
     from peopleinfo.matching.merge_store import MergeWrite, RecordChange, UndoWrite
-    from peopleinfo.people.person import PersonData
     from peopleinfo.stores.sqlite.connection import ReadInThread
     from peopleinfo.stores.sqlite.deletion import Eraser
     from peopleinfo.stores.sqlite.history import Recorder
     from peopleinfo.stores.sqlite.merge_rows import MergeLogs
     from peopleinfo.stores.sqlite.person_keys import EncryptingWriter
+    from peopleinfo.stores.sqlite.replacements import Replacer
     from peopleinfo.stores.sqlite.search_entries import SearchEntries
     from peopleinfo.stores.sqlite.writer import GroupCommitWriter
-
-    class Replace(Protocol):
-        """Replaces a record in the current transaction; see `PersonWriter.replace`."""
-
-        def __call__(
-            self,
-            db: sqlite3.Connection,
-            seq: int,
-            person_id: str,
-            data: PersonData,
-            expected: int,
-            origin: Origin,
-        ) -> StoredPerson:
-            """Return the new version."""
-
 
 _INSERT: Final = """
     INSERT INTO people (surname_key, seq, fold, version, body, operation, principal, import_id, plan)
@@ -67,7 +52,7 @@ class SqliteMerges:
         entries: SearchEntries,
         eraser: Eraser,
         logs: MergeLogs,
-        replace: Replace,
+        replacer: Replacer,
     ) -> None:
         """`run` runs a read in the thread of long reads; `seqs_of` returns 0 for an unknown id."""
         self._writer = writer
@@ -79,7 +64,7 @@ class SqliteMerges:
         self._entries = entries
         self._eraser = eraser
         self._logs = logs
-        self._replace = replace
+        self._replacer = replacer
         archive = MergeArchive(writer, run, seqs_of, now, entries, logs)
         self.merge_ids = archive.merge_ids
         self.read_log = archive.read_log
@@ -139,7 +124,7 @@ class SqliteMerges:
         return await self._eraser.run(change)
 
     def _change(self, db: sqlite3.Connection, change: RecordChange, seq: int, origin: Origin) -> StoredPerson:
-        record = self._replace(db, seq, change.person_id, change.data, change.expected, origin)
+        record = self._replacer.replace(db, Change(seq, change.person_id, change.data, change.expected), origin)
         self._logs.write(db, seq, record.version, change.log)
         return record
 

@@ -67,11 +67,9 @@ class Replacer:
         self._logs = logs
         self._now = now
 
-    def replace(
-        self, db: sqlite3.Connection, seq: int, person_id: str, data: PersonData, expected: int, origin: Origin
-    ) -> StoredPerson:
+    def replace(self, db: sqlite3.Connection, change: Change, origin: Origin) -> StoredPerson:
         """Replace one record. Raises PersonNotFound, VersionConflict and IdentifierConflict, before the first write."""
-        (outcome,) = self._replace(db, [Change(seq, person_id, data, expected)], origin)
+        (outcome,) = self._replace(db, [change], origin)
         if isinstance(outcome, StoredPerson):
             return outcome
         raise outcome

@@ -131,7 +131,7 @@ class SqliteStore:
             entries=self._entries,
             eraser=self._eraser,
             logs=self._logs,
-            replace=self._replacer.replace,
+            replacer=self._replacer,
         )
 
     async def get(self, person_id: str) -> StoredPerson:
@@ -168,9 +168,9 @@ class SqliteStore:
         current: StoredPerson | None = None,
         origin: Origin = UPDATED,
     ) -> StoredPerson:
-        seq = self._seqs.of(person_id)
+        change = Change(self._seqs.of(person_id), person_id, data, expected)
         return await self._writer.run(
-            lambda db: self._replacer.replace(db, seq, person_id, data, expected, origin),
+            lambda db: self._replacer.replace(db, change, origin),
             size=batches.variable_size(data),
         )
 
