@@ -70,7 +70,7 @@ def _range(lookup: Lookup) -> tuple[str, str, str]:
 
 def _find(db: sqlite3.Connection, lookup: Lookup, limit: int) -> list[FoundEntry]:
     rows = db.execute(_FIND, (*_range(lookup), limit))
-    return [FoundEntry(seq.to_bytes(SEQ_SIZE), sub_of(names)) for names, seq in rows]
+    return [_entry(*row) for row in rows]
 
 
 def _blocks(db: sqlite3.Connection, after: str, limit: int) -> BlockPage:
@@ -82,7 +82,11 @@ def _blocks(db: sqlite3.Connection, after: str, limit: int) -> BlockPage:
     elif not is_last:
         rows = [row for row in rows if row[0] != rows[-1][0]]
     blocks = [
-        Block(key_of(key), [FoundEntry(seq.to_bytes(SEQ_SIZE), sub_of(names)) for _, names, seq in group])
+        Block(key_of(key), [_entry(names, seq) for _, names, seq in group])
         for key, group in groupby(rows, itemgetter(0))
     ]
     return BlockPage(blocks, None if is_last else rows[-1][0].encode())
+
+
+def _entry(names: str, seq: int) -> FoundEntry:
+    return FoundEntry(seq.to_bytes(SEQ_SIZE), sub_of(names))
