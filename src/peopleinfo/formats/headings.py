@@ -82,19 +82,14 @@ class Guess(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def role(heading: str) -> Role | None:
-    """Return the role of a heading, for example `given` for `Vorname` and `FIRST_NAME`; None for an unknown heading."""
-    key = _key(heading)
-    roles = _roles()
-    if found := _own_fields().get(heading) or roles.get(key) or _part_of_date(heading):
+    """Return the role of a heading, for example `given` for `Vorname` and `FIRST_NAME`; None for an unknown heading.
+
+    The whole heading comes first, then its parts in the order of `_PARTIAL_READINGS`. A heading of another subject has no parts.
+    """
+    found = _own_fields().get(heading) or _listed(heading) or _part_of_date(heading)
+    if found or any(map(OTHER_SUBJECT.search, _IN_PARENTHESES.findall(heading))):
         return found
-    if any(map(OTHER_SUBJECT.search, _IN_PARENTHESES.findall(heading))):
-        return None
-    plain = NOTATION.sub("", _IN_PARENTHESES.sub("", heading))
-    if found := roles.get(_key(plain)) or roles.get(_without_kind(plain)):
-        return found
-    kind = _KINDS_OF_PERSON.match(key)
-    found = (roles.get(key[kind.end() :]) if kind else None) or _in_two_languages(heading) or _in_group(heading)
-    return found or _whole_with_more(heading)
+    return next(filter(None, (read(heading) for read in _PARTIAL_READINGS)), None)
 
 
 def is_name(heading: str) -> bool:
@@ -111,33 +106,54 @@ def is_heading(text: str) -> bool:
     return found is not None and found.name in ("given", "family", "whole", "birthdate")
 
 
+def _listed(heading: str) -> Role | None:
+    return _roles().get(_key(heading))
+
+
 def _part_of_date(heading: str) -> Role | None:
     """Return the role of a heading such as `Date of birth (day)`."""
     words = _WORD.findall(heading)
     if len(words) < 2 or NOTATION.search(heading):  # noqa: PLR2004
         return None
-    part, whole = _roles().get(_key(words[-1])), _roles().get(_key("".join(words[:-1])))
+    part, whole = _listed(words[-1]), _listed("".join(words[:-1]))
     if part is None or part.name not in _DATE_PARTS or whole is None or whole.name != "birthdate":
         return None
     return whole._replace(name=f"birth_{part.name}")
 
 
-def _without_kind(heading: str) -> str:
-    """Return the key of a heading without a number, a question, and the kind of person before or after it."""
-    words = [_key(word.removesuffix("'s").removesuffix("\u2019s")) for word in _WORD.findall(heading)]
+def _without_remarks(heading: str) -> Role | None:
+    """Return the role of a heading without its remarks, for example `Geburtsdatum (TT.MM.JJJJ)`."""
+    return _listed(_plain(heading))
+
+
+def _plain(heading: str) -> str:
+    """Return a heading without texts in parentheses and notations of dates."""
+    return NOTATION.sub("", _IN_PARENTHESES.sub("", heading))
+
+
+def _without_kind(heading: str) -> Role | None:
+    """Return the role of a heading without a number, a question, and the kind of person before or after it."""
+    words = [_key(word.removesuffix("'s").removesuffix("\u2019s")) for word in _WORD.findall(_plain(heading))]
     while len(words) > 1 and (words[0] in QUESTION or words[0] in KINDS or words[0].isdigit()):
         del words[0]
     if len(words) > 1 and words[-1] in KINDS:
         del words[-1]
         while len(words) > 1 and words[-1] in OF:
             del words[-1]
-    return "".join(words)
+    return _roles().get("".join(words))
+
+
+def _without_joined_kind(heading: str) -> Role | None:
+    """Return the role of a heading without the kind of person that is joined to it, for example `memberFirstName`."""
+    key = _key(heading)
+    kind = _KINDS_OF_PERSON.match(key)
+    return _roles().get(key[kind.end() :]) if kind else None
 
 
 def _in_two_languages(heading: str) -> Role | None:
     """Return the role of a heading such as `Name / Nom` or `姓 Last Name`, if all its parts have one role."""
     parts = [part for part in _SEPARATED.split(heading) if part]
-    found = [_roles().get(_key(part)) for part in parts]
+    found = [_listed(part) for part in parts]
     if len(found) > 1 and found[0] is not None and all(one and one.name == found[0].name for one in found):
         return found[0]
     return None
@@ -148,7 +164,7 @@ def _in_group(heading: str) -> Role | None:
     match = _GROUP.fullmatch(heading)
     if match is None or not all(_key(word) in GROUPS or _key(word) in KINDS for word in _WORD.findall(match[1])):
         return None
-    return _roles().get(_key(match[2]))
+    return _listed(match[2])
 
 
 def _whole_with_more(heading: str) -> Role | None:
@@ -156,6 +172,17 @@ def _whole_with_more(heading: str) -> Role | None:
     family, *parts = heading.split(",", 2)
     found = role(f"{family},{parts[0]}") if len(parts) > 1 else None
     return found if found and found.name.startswith("whole") else None
+
+
+_PARTIAL_READINGS: Final = (
+    _without_remarks,
+    _without_kind,
+    _without_joined_kind,
+    _in_two_languages,
+    _in_group,
+    _whole_with_more,
+)
+"""Each reads a part of a heading. Those that leave out less come first."""
 
 
 def usual_order(heading: str) -> str | None:
