@@ -113,6 +113,12 @@ def parsed(value: Any) -> Any:
     return strict_json.parse(strict_json.encode(value))
 
 
+def record_like_missing_values() -> bytes:
+    """Return a record with the texts that other programs write for none, and with marks of direction."""
+    fields = {"person_name": "(null)", "person_surname": "\u200eHarte\u200f", "person_address": "NULL"}
+    return stored(parse_person(fields, today=TODAY))
+
+
 def importable(body: bytes) -> dict[str, Any]:
     """Return the fields of a stored record that an export contains in every format."""
     fields = decode_fields(body)

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from peopleinfo.bulk.rows import cell_text
@@ -17,7 +17,7 @@ from peopleinfo.formats.fhir_writer import write_patient
 from peopleinfo.formats.reader import read
 from peopleinfo.formats.vcard_writer import write_vcard
 from peopleinfo.formats.xlsx_writer import XlsxWriter
-from tests.unit.round_trips import importable, parsed, people_of_all_scripts, records
+from tests.unit.round_trips import importable, parsed, people_of_all_scripts, record_like_missing_values, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,6 +74,7 @@ def test_object_format_holds_every_value(write: Callable[[list[bytes]], bytes], 
 
 @pytest.mark.parametrize("write", [csv_file, csv_for_excel, workbook])
 @given(bodies=st.lists(records(is_table=True), min_size=1, max_size=3))
+@example(bodies=[record_like_missing_values()])
 def test_table_holds_every_value_as_text(write: Callable[[list[bytes]], bytes], bodies: list[bytes]) -> None:
     found = [{name: text for name, text in fields.items() if text} for fields in people(write(bodies))]
     for fields in found:

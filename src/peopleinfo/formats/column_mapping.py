@@ -31,6 +31,7 @@ class Columns(NamedTuple):
 
     `whole` is a column of whole names: it is divided if `is_divided`, with `surname_count` surnames; otherwise it replaces missing names.
     `birth_parts` are the columns of year, month and day. `other_surname` is the column of the surname in rows without one.
+    `is_export`: this service wrote the table.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,7 @@ class Columns(NamedTuple):
     birth_parts: tuple[int | None, int | None, int | None] | None = None
     other_surname: int | None = None
     surname_count: int = 1
+    is_export: bool = False
 
     @property
     def sources(self) -> dict[str, tuple[str, ...]]:
@@ -81,7 +83,7 @@ class ColumnMapping:
         taken = {field: self._indices(field, source, names) for field, source in self._mapping.items()}
         if _is_export(names):
             own = {field: (names.index(field),) for field in FIELDS if field in names and field not in taken}
-            return Columns(tuple(names), _used(taken) | own)
+            return Columns(tuple(names), _used(taken) | own, is_export=True)
         guess = headings.guess([name if guessable is None or name in guessable else "" for name in names], taken)
         fields = guess.fields | _used(taken)
         whole, parts = guess.whole, guess.birth_parts

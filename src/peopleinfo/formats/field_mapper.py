@@ -60,7 +60,7 @@ class FieldMapper:
         data: dict[str, Any] = {name: cell for name, cell in zip(self._names, cells, strict=False) if cell}
         for field in self._single:
             if (text := data.get(field)) and text[0] in _UNUSUAL:
-                _clean(data, field, text)
+                self._clean(data, field, text)
         if self._is_simple and ("person_surname" in data or "person_name" in data):
             # Only the birthdate is left: an import reads millions of such rows.
             born = data.get(_BORN)
@@ -68,6 +68,17 @@ class FieldMapper:
                 return data, ()
         data.pop("", None)
         return data, self._complete(data, cells)
+
+    def _clean(self, data: dict[str, Any], field: str, text: str) -> None:
+        """Remove a blank value. Of another program, also remove a value for none, and marks of direction around a text."""
+        if text.isspace():
+            del data[field]
+        elif self._columns.is_export:
+            return
+        elif text in _NULLS or (text == "NULL" and field == "person_address"):
+            del data[field]
+        elif text[0] in _MARKS:
+            data[field] = text.strip(_MARKS)
 
     def map_values(self, values: Sequence[Any]) -> tuple[dict[str, Any], Errors]:
         """Return the fields of an object, also empty ones: only text can be divided, joined or read as a date."""
@@ -133,14 +144,6 @@ class FieldMapper:
     def _custom_name(self, name: str) -> str:
         """Return the name of a custom field, which must not be that of a field with another source."""
         return f"source_{name}" if name in FIELDS else name
-
-
-def _clean(data: dict[str, Any], field: str, text: str) -> None:
-    """Remove a blank value or one that a program writes for none, and marks of direction around a text."""
-    if text.isspace() or text in _NULLS or (text == "NULL" and field == "person_address"):
-        del data[field]
-    elif text[0] in _MARKS:
-        data[field] = text.strip(_MARKS)
 
 
 class ObjectMapper:
