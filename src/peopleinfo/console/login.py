@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from peopleinfo.http.middleware.request_limits import RateLimiter
     from peopleinfo.http.sessions import Sessions
 
-_PAGE: Final = Page("sign-in.html", "layout.js")
+_PAGE: Final = Page("sign-in.html")
 _FIELDS: Final = ("user", "key", "next")  # the user name makes password managers offer the key
 _CONSOLE_PATH: Final = re.compile(r"/console(?:/[\w-]+)*", re.ASCII)
 

@@ -26,8 +26,8 @@ PAGES: Final = {
     "/console/trash": Page("trash.html", "trash.js", "trash"),
     "/console/health": Page("health.html", "health.js", "health"),
 }
-_RELOAD: Final = Page("reload.html", "layout.js")
-_NOT_FOUND: Final = Page("page_not_found.html", "layout.js")
+_RELOAD: Final = Page("reload.html")
+_NOT_FOUND: Final = Page("page_not_found.html")
 _OTHER_ORIGINS: Final = ("cross-site", "same-site")
 
 

@@ -30,10 +30,10 @@ ANONYMOUS_VISITOR: Final = Principal(name="", scopes=frozenset())
 
 
 class Page(NamedTuple):
-    """A template, its script and its section of the navigation."""
+    """A template, its script besides that of the layout, and its section of the navigation."""
 
     template: str
-    script: str
+    script: str = ""
     section: str = ""
 
 
