@@ -84,7 +84,7 @@ DUPLICATES_OPERATIONS: Final = (
         "decideDuplicate",
         "Decide about a pair",
         "different: the two people are not the same, and the pair returns to the queue only if another identifier becomes equal. "
-        "later: the pair leaves the open pairs. A repeated decision changes nothing; the scope people:read is required too.",
+        "later: the pair leaves the open pairs; a repeated decision changes nothing. Requires the scope people:read too.",
         {200: Response("The pair.", {JSON: DuplicatePair}, ("ETag",))},
         (IF_MATCH._replace(required=False),),
         {JSON: DecisionBody},

@@ -24,8 +24,8 @@ MERGE_OPERATIONS: Final = (
         "mergePeople",
         "Merge records of one person",
         "Merges up to 19 records into a survivor, which keeps its values and takes those that it lacks; take selects other values. "
-        "The merged records leave every search, and a request for one of them leads to the survivor. "
-        "The request is rejected with 412 if a version is not the current one; the scope people:read is required too.",
+        "The merged records leave every search, a request for one of them leads to the survivor, and an outdated version is rejected (412). "
+        "Requires the scope people:read too.",
         {
             200: Response("A preview, or the first response to the same request.", {JSON: MergeOutcome}),
             201: Response("The merge.", {JSON: MergeOutcome}, ("Location",)),
@@ -59,8 +59,8 @@ MERGE_OPERATIONS: Final = (
         "undoMerge",
         "Undo a merge",
         "Restores all records of a merge, with later changes; a repeated undo changes nothing. "
-        "If a client changed a value that the merge took over, keep decides which record has the change. "
-        "Without a decision, the response is 409 with the names of these fields; the scope people:read is required too.",
+        "If a client changed a value that the merge took over, keep decides which record has the change; "
+        "without it, the response is 409 with the names of these fields. Requires the scope people:read too.",
         {200: Response("The records after the undo, or a preview.", {JSON: UndoOutcome})},
         body={JSON: UndoBody},
         errors=(400, 404, 408, 409, 413, 415, 422),

@@ -65,7 +65,7 @@ OPERATIONS: Final = (
                 "query",
                 "duplicates",
                 DuplicateMode,
-                "report: the header Duplicates counts stored people that may be the same, and the pairs wait in the review queue. "
+                "report: the header Duplicates counts stored people that may be the same, and the review queue gets the pairs. "
                 "refuse: such a person, with the grade of PEOPLEINFO_DUPLICATES_REFUSE or better, rejects the new one (409).",
             ),
             Parameter(
