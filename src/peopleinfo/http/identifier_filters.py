@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from peopleinfo.errors import FieldAccessDenied, FieldError, InvalidSearch
-from peopleinfo.http.search_params import SEARCH_PARAMETERS, SORT, CountedPage, parse_search
+from peopleinfo.http.responses import CountedPage
+from peopleinfo.http.search_params import SEARCH_PARAMETERS, SORT, parse_search
 from peopleinfo.http.text_search import PARAMETERS as TEXT_PARAMETERS
 from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import check_search, is_hidden

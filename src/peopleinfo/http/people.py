@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from peopleinfo.http.checked_creation import CheckedCreation
     from peopleinfo.http.cursors import Cursors
-    from peopleinfo.http.search_params import CountedPage, SearchRequest
+    from peopleinfo.http.responses import CountedPage
+    from peopleinfo.http.search_params import SearchRequest
     from peopleinfo.matching.merge_service import MergeService
     from peopleinfo.people.people_list import PeopleList
     from peopleinfo.people.service import PeopleService

@@ -1,10 +1,11 @@
-"""Responses with personal data: the record of a person, caching by clients, and the status of the cache."""
+"""Responses with personal data: a person, a page of people, caching by clients, and the status of the cache."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from peopleinfo.http import etags
+from peopleinfo.people import strict_json
 from peopleinfo.people.field_access import redact
 from peopleinfo.people.store import CacheStatus
 
@@ -12,6 +13,22 @@ if TYPE_CHECKING:
     from falcon.asgi import Request, Response
 
     from peopleinfo.people.person import StoredPerson
+
+
+class CountedPage(NamedTuple):
+    """The people of a page as JSON, and the JSON of the whole response with the number of all matches that were found."""
+
+    people: list[bytes]
+    body: bytes
+
+    @classmethod
+    def of(cls, people: list[bytes], cursor: str | None, count: int, *, more_exist: bool) -> Self:
+        """Return the page of some people. With `more_exist`, the search stopped before it found all matches."""
+        return cls(
+            people,
+            b'{"people":[%b],"next_cursor":%b,"count":%d,"more_exist":%b}'
+            % (b",".join(people), strict_json.encode(cursor), count, strict_json.encode(more_exist)),
+        )
 
 
 def set_person(resp: Response, record: StoredPerson, hidden: frozenset[str] = frozenset()) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
 from peopleinfo.errors import FieldError, InvalidSearch
 from peopleinfo.formats.export_formats import FORMATS
-from peopleinfo.people import strict_json
 from peopleinfo.people.people_list import SORT_BY_NAME, SORT_PARAMETERS
 from peopleinfo.people.person_filter import Match, PersonFilter, Search
 
@@ -36,22 +35,6 @@ _FILTERS: Final = Search.__struct_fields__
 SEARCH_PARAMETERS: Final = (*_FILTERS, SORT, "limit", "cursor")
 _MATCHES: Final = get_args(Match)
 ExportProgram = Literal["excel"]
-
-
-class CountedPage(NamedTuple):
-    """The people of a page as JSON, and the JSON of the whole response with the number of all matches that were found."""
-
-    people: list[bytes]
-    body: bytes
-
-    @classmethod
-    def of(cls, people: list[bytes], cursor: str | None, count: int, *, more_exist: bool) -> Self:
-        """Return the page of some people. With `more_exist`, the search stopped before it found all matches."""
-        return cls(
-            people,
-            b'{"people":[%b],"next_cursor":%b,"count":%d,"more_exist":%b}'
-            % (b",".join(people), strict_json.encode(cursor), count, strict_json.encode(more_exist)),
-        )
 
 
 class SearchRequest(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from peopleinfo.errors import FieldError, InvalidSearch
-from peopleinfo.http.search_params import CountedPage, parse_limit
+from peopleinfo.http.responses import CountedPage
+from peopleinfo.http.search_params import parse_limit
 from peopleinfo.people import strict_json
 from peopleinfo.people.person import normalize
 from peopleinfo.people.store import first_page
