@@ -30,4 +30,4 @@ class MatchEntries:
         if DUPLICATES not in plan.indexes:
             return [], b""
         keys, sub = self.hasher.keys_and_sub(prepare_keys(data, plan.identifiers))
-        return (list(dict.fromkeys(keys)) if data.extra else keys), sub
+        return (list(dict.fromkeys(keys)) if data.extra else keys), sub  # only identifiers can repeat a key

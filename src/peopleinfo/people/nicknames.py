@@ -12,9 +12,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
-_ENDING: Final = re.compile(
-    "(?<=..)([a-z])\\1?(?:ie|ey|i|y)$"
-)  # of short forms: the same sound, with one or two consonants
+# The ending of short forms, with one or two consonants: all spellings have one sound.
+_ENDING: Final = re.compile("(?<=..)([a-z])\\1?(?:ie|ey|i|y)$")
 _MAX_DIRECT: Final = 3  # names of which a short form is a form; with more, it does not relate other short forms
 
 

@@ -32,9 +32,8 @@ _WORD: Final = r"([^\W\d_]{3,12})\.?"
 _OF: Final = r"(?:\s+(?:de|of|del))?"
 _DAY_NAME_YEAR: Final = re.compile(rf"(\d{{1,2}}){_ORDINAL}{_OF}[\s\-]*{_WORD}{_OF}[\s,\-]*(\d{{4}}|\d{{2}}(?!\d))")
 _NAME_DAY_YEAR: Final = re.compile(rf"{_WORD}\s+(\d{{1,2}}){_ORDINAL}[\s,]+(\d{{4}})")
-_NAME_YEAR: Final = re.compile(
-    rf"{_WORD}{_OF}[\s,]+(\d{{4}})(?![-./]\d)"
-)  # not the year of a complete date after a name
+# Not a name before a complete date.
+_NAME_YEAR: Final = re.compile(rf"{_WORD}{_OF}[\s,]+(\d{{4}})(?![-./]\d)")
 _DAY_NAME: Final = re.compile(rf"(\d{{1,2}}){_ORDINAL}{_OF}[\s\-]*{_WORD}")
 NAMED_DATE: Final = re.compile("|".join(re.sub(r"\((?!\?)", "(?:", form.pattern) for form in (_DAY_NAME_YEAR, _NAME_DAY_YEAR, _NAME_YEAR, _DAY_NAME)))  # fmt: skip
 """A date with the name of a month, within a text."""

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINE_SIZE: Final = 4_096  # bytes that a write to a pipe does not split (PIPE_BUF on Linux)
-RESERVE_SIZE: Final = (
-    64 * 1024
-)  # bytes that must be free before a change, for its lines and those of concurrent changes
+# Bytes that must be free before a change, for its lines and those of concurrent changes.
+RESERVE_SIZE: Final = 64 * 1024
 _FILE_MODE: Final = 0o600  # access for the owner only
 _PIPE_TIMEOUT: Final = 100  # milliseconds to wait for the reader of a full pipe
 _HEAD: Final = re.compile(r"([0-9a-f]{16}) ( *\d{1,20}) ([0-9a-f]{64})\n", re.ASCII)
